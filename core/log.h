@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_CORE_LOG_H
+#define CSVVMM_CORE_LOG_H
+
+#include <stdint.h>
+
+/*
+ * Diagnostics go to standard error, one line each: "csvvmm: error: ...".
+ * Everything that a guest can trigger must use log_guest(), which is limited
+ * to a burst of LOG_GUEST_BURST lines and then LOG_GUEST_RATE a second, with
+ * a count of the lines left out.
+ */
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+#define LOG_GUEST_BURST 20
+#define LOG_GUEST_RATE	1
+
+void log_set_level(enum log_level level);
+
+/* Prefix of every line from now on instead of "csvvmm" (not copied). */
+void log_set_name(const char *name);
+
+void log_at(enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* As log_at(LOG_WARN, ...), rate limited: for what a guest or peer causes. */
+void log_guest(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * log_errno() - Log an error with its errno in words, and pass it on
+ * @r:	Negative errno; returned unchanged
+ *
+ * Return: @r, so that callers can write `return log_errno(r, "open %s", p);`
+ */
+int log_errno(int r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_err(...)   log_at(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+
+/* Number of guest-caused lines that were left out so far. */
+uint64_t log_guest_dropped(void);
+
+#endif

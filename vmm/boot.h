@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_BOOT_H
+#define CSVVMM_VMM_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/gmem.h"
+
+/*
+ * Guest memory below 1 MiB and up (docs/DESIGN.md "Memory map"):
+ *
+ *   0x00000500  GDT for entry
+ *   0x00001000  page tables for entry: identity map of the first 4 GiB
+ *   0x00007000  boot_params ("zero page")
+ *   0x00008000  stack top for an ELF guest's first instructions
+ *   0x00020000  kernel command line
+ *   0x000e0000  ACPI tables (e820 type 3), at most 128 KiB
+ *   0x00100000  kernel; its preferred address if relocatable
+ *   below the hole: initrd, as high as fits
+ */
+#define BOOT_GDT	 0x500
+#define BOOT_PAGE_TABLES 0x1000
+#define BOOT_PARAMS	 0x7000
+#define BOOT_STACK	 0x8000
+#define BOOT_CMDLINE	 0x20000
+#define BOOT_ACPI	 0xe0000
+#define BOOT_ACPI_SIZE	 0x20000
+#define BOOT_HIGH	 0x100000
+
+/**
+ * struct boot_files - Kernel and initrd, opened before the sandbox
+ *
+ * Kept open for the life of the VMM: a later relaunch reads them again.
+ */
+struct boot_files {
+	int kernel_fd;
+	int initrd_fd; /* -1 = none */
+};
+
+/**
+ * struct boot_info - How the first vCPU starts
+ * @entry:	64-bit entry point
+ * @rsi:	boot_params (Linux); also given to ELF guests
+ */
+struct boot_info {
+	gpa_t entry;
+	gpa_t rsi;
+	gpa_t rsp;
+	gpa_t cr3;
+};
+
+enum boot_format { BOOT_BZIMAGE, BOOT_ELF };
+
+/**
+ * struct boot_kernel - What the headers of a kernel file say; checked
+ * @load:	Where the protected-mode part (bzImage) goes
+ * @init_size:	Memory needed from @load (bzImage)
+ */
+struct boot_kernel {
+	enum boot_format format;
+	uint64_t payload_off, payload_size;
+	uint64_t load, init_size, entry;
+	uint32_t initrd_max;
+	uint32_t cmdline_max;
+	uint32_t setup_size; /* bytes of setup header to copy */
+};
+
+struct boot_error {
+	char text[256];
+};
+
+/**
+ * boot_open() - Open kernel and initrd; regular files of sane size only
+ *
+ * Return: 0, or -errno with @err in words (names the file)
+ */
+int boot_open(struct boot_files *bf, const char *kernel, const char *initrd,
+	      struct boot_error *err);
+void boot_close(struct boot_files *bf);
+
+/**
+ * boot_parse_bzimage() - Check a bzImage's setup header ([BOOT], protocol
+ * 2.12 or later, 64-bit entry, relocatable)
+ * @hdr, @len:	First bytes of the file
+ * @file_size:	Of the whole file
+ *
+ * Return: 0, -EINVAL with @err, or -ENOEXEC when it is no bzImage at all
+ */
+int boot_parse_bzimage(const uint8_t *hdr, uint64_t len, uint64_t file_size,
+		       struct boot_kernel *ret_k, struct boot_error *err);
+
+/**
+ * boot_load() - Put kernel, initrd, command line, boot_params, page tables,
+ * GDT and ACPI tables into guest memory
+ *
+ * Return: 0 with *ret_info, or -errno with @err
+ */
+int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
+	      unsigned n_vcpus, struct boot_info *ret_info,
+	      struct boot_error *err);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_BOOT_INTERNAL_H
+#define CSVVMM_VMM_BOOT_INTERNAL_H
+
+#include "vmm/boot.h"
+
+/* Shared by the boot_*.c files, their tests and fuzzers only. */
+
+/* Bytes of a kernel file in which all headers must lie. */
+#define BOOT_HEAD_SIZE 65536
+
+#define BOOT_CMDLINE_ROOM 0x10000u /* with the terminating zero */
+#define BOOT_SEGMENTS_MAX 32
+
+/* Where the setup header is in a bzImage and in boot_params ([BOOT] 1.3). */
+#define BOOT_HDR_OFF 0x1f1u
+#define BOOT_HDR_END 0x290u /* what boot_params has room for */
+
+/* One PT_LOAD of an ELF kernel, in file and in guest memory. */
+struct boot_segment {
+	uint64_t off, file_size;
+	gpa_t at;
+	uint64_t mem_size;
+};
+
+struct boot_elf {
+	struct boot_segment seg[BOOT_SEGMENTS_MAX];
+	unsigned n;
+};
+
+/**
+ * struct boot_place - Where everything went; what boot_params says
+ * @hdr:	Setup header of the bzImage, @hdr_size bytes; none for ELF
+ */
+struct boot_place {
+	const uint8_t *hdr;
+	uint32_t hdr_size;
+	uint32_t cmdline_max;
+	gpa_t initrd;
+	uint64_t initrd_size;
+};
+
+/* Fill *err, return @r. */
+int boot_fail(struct boot_error *err, int r, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Bytes of RAM from address 0 up. */
+uint64_t boot_low_ram(const struct gmem *gm);
+
+/**
+ * boot_read() - File bytes straight into guest memory, all of them
+ * @what:	"kernel" or "initrd", for the message
+ */
+int boot_read(struct gmem *gm, int fd, uint64_t off, uint64_t len, gpa_t at,
+	      const char *what, struct boot_error *err);
+
+/**
+ * boot_parse_elf() - Check an ELF kernel's headers
+ * @head, @len:	First bytes of the file; changed
+ * @low_ram:	From boot_low_ram()
+ *
+ * Return: 0, -EINVAL with @err, or -ENOEXEC when it is no ELF file at all
+ */
+int boot_parse_elf(uint8_t *head, uint64_t len, uint64_t file_size,
+		   uint64_t low_ram, struct boot_kernel *ret_k,
+		   struct boot_elf *ret_elf, struct boot_error *err);
+
+/* Copy the segments in, clear the rest of each. */
+int boot_load_elf(struct gmem *gm, int fd, const struct boot_elf *elf,
+		  struct boot_error *err);
+
+/* GDT and page tables for the 64-bit entry. */
+int boot_write_tables(struct gmem *gm);
+/* boot_params with the e820 map. */
+int boot_write_params(struct gmem *gm, const struct boot_place *place);
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/commands.h"
+#include "vmm/control.h"
+#include "vmm/state_dir.h"
+
+#define KILL_WAIT_S  10
+#define WAIT_FOREVER UINT64_MAX
+#define WAIT_MAX_S   1000000000
+
+/**
+ * struct ctl_args - Command line of one command
+ * @name:	Guest, or NULL when the command takes none
+ * @wait_s:	0 = do not wait until the guest is gone
+ */
+struct ctl_args {
+	const char *name;
+	bool json;
+	uint64_t wait_s;
+};
+
+static int usage_error(const struct command *cmd)
+{
+	fprintf(stderr, "usage: csvvmm %s %s\n", cmd->name, cmd->args);
+	return EXIT_USAGE;
+}
+
+static int parse_seconds(const char *text, uint64_t *ret_s)
+{
+	char *end;
+	unsigned long long v;
+
+	if (!text) {
+		*ret_s = WAIT_FOREVER;
+		return 0;
+	}
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || *text == '+' ||
+	    v > WAIT_MAX_S)
+		return -EINVAL;
+	*ret_s = v;
+	return 0;
+}
+
+/* Return: EXIT_OK to go on, or an exit status (with *ret_done set) */
+static int parse_args(const struct command *cmd, int argc, char **argv,
+		      struct ctl_args *ret_args, bool *ret_done)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "wait", optional_argument, NULL, 'w' },
+		{ 0 },
+	};
+	bool named = cmd != &cmd_list;
+	int c;
+
+	*ret_done = true;
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (c == 'h') {
+			command_usage(cmd);
+			return EXIT_OK;
+		}
+		if (c == 'j' && (cmd == &cmd_list || cmd == &cmd_status))
+			ret_args->json = true;
+		else if (c != 'w' || cmd != &cmd_stop ||
+			 parse_seconds(optarg, &ret_args->wait_s) < 0)
+			return usage_error(cmd);
+	}
+	if (argc - optind != (named ? 1 : 0))
+		return usage_error(cmd);
+	if (named && !state_name_valid(argv[optind])) {
+		fprintf(stderr,
+			"csvvmm: a guest's name is 1 to %d letters, digits, "
+			"'.', '_' and '-'\n",
+			CONFIG_NAME_MAX);
+		return EXIT_USAGE;
+	}
+	ret_args->name = named ? argv[optind] : NULL;
+	*ret_done = false;
+	return EXIT_OK;
+}
+
+static pid_t guest_pid(const char *name)
+{
+	auto_fd int dirfd = control_state_dir(NULL);
+
+	return dirfd < 0 ? 0 : state_pid(dirfd, name);
+}
+
+static void explain(int r, const char *name)
+{
+	pid_t pid;
+
+	switch (r) {
+	case -ENOENT:
+		log_err("no guest named \"%s\" is running; 'csvvmm list' shows "
+			"those that are",
+			name);
+		return;
+	case -ETIMEDOUT:
+		pid = guest_pid(name);
+		log_err("guest \"%s\" does not answer; its process is %d "
+			"(stopped, or stuck: 'kill -9 %d' ends it)",
+			name, pid, pid);
+		return;
+	default:
+		log_errno(r, "guest \"%s\"", name);
+	}
+}
+
+/* Return: the answer if it says "ok", else NULL; errors are logged */
+static json_t *request(const char *name, const char *cmd)
+{
+	auto_free char *line = NULL;
+	int r = control_request(name, cmd, &line);
+	const char *error;
+	json_t *answer;
+
+	if (r < 0) {
+		explain(r, name);
+		return NULL;
+	}
+	answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_true(json_object_get(answer, "ok")))
+		return answer;
+	error = json_string_value(json_object_get(answer, "error"));
+	log_err("guest \"%s\": %s", name, error ? error : "not an answer");
+	json_decref(answer);
+	return NULL;
+}
+
+static uint64_t get_u64(const json_t *answer, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(answer, key));
+}
+
+/* Text from another process: control bytes must not reach the terminal. */
+static const char *get_text(const json_t *answer, const char *key)
+{
+	const char *text = json_string_value(json_object_get(answer, key));
+	const char *p;
+
+	for (p = text; p && *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return "?";
+	}
+	return text ? text : "?";
+}
+
+static int print_json(json_t *answer)
+{
+	int r;
+
+	json_object_del(answer, "ok");
+	r = json_dumpf(answer, stdout, JSON_ENSURE_ASCII | JSON_INDENT(2));
+	putchar('\n');
+	json_decref(answer);
+	return r < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+static void print_uptime(uint64_t ns)
+{
+	uint64_t s = ns / 1000000000;
+
+	printf("%" PRIu64 "d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 86400,
+	       s / 3600 % 24, s / 60 % 60, s % 60);
+}
+
+static int list_json(char **names, int n)
+{
+	json_t *all = json_array();
+	int i, status;
+
+	for (i = 0; i < n; i++) {
+		json_t *answer = request(names[i], "status");
+
+		if (!answer)
+			continue;
+		json_object_del(answer, "ok");
+		json_array_append_new(all, answer);
+	}
+	status = json_dumpf(all, stdout, JSON_ENSURE_ASCII | JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+	return status < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+static void list_row(const char *name)
+{
+	json_t *answer = request(name, "status");
+
+	if (!answer)
+		return; /* ended meanwhile, or the reason was logged */
+	printf("%-20s %8" PRIu64 "  %-8s %5" PRIu64 " %6" PRIu64 "M  ", name,
+	       get_u64(answer, "pid"), get_text(answer, "state"),
+	       get_u64(answer, "vcpus"), get_u64(answer, "memory") >> 20);
+	print_uptime(get_u64(answer, "uptime_ns"));
+	putchar('\n');
+	json_decref(answer);
+}
+
+static int list_main(int argc, char **argv)
+{
+	struct ctl_args args = { 0 };
+	auto_fd int dirfd = -1;
+	char **names = NULL;
+	int i, n, status;
+	bool done;
+
+	status = parse_args(&cmd_list, argc, argv, &args, &done);
+	if (done)
+		return status;
+	dirfd = control_state_dir(NULL);
+	if (dirfd < 0)
+		return EXIT_FAILED;
+	n = state_names(dirfd, &names);
+	if (n < 0) {
+		log_errno(n, "state folder");
+		return EXIT_FAILED;
+	}
+	if (args.json) {
+		status = list_json(names, n);
+	} else {
+		printf("%-20s %8s  %-8s %5s %7s  %s\n", "NAME", "PID", "STATE",
+		       "VCPUS", "MEMORY", "UPTIME");
+		for (i = 0; i < n; i++)
+			list_row(names[i]);
+	}
+	state_names_free(names, n);
+	return fflush(stdout) ? EXIT_FAILED : status;
+}
+
+static void print_devices(const json_t *answer, const char *key)
+{
+	const json_t *list = json_object_get(answer, key);
+	const json_t *item;
+	size_t i;
+
+	printf("%-14s", key);
+	json_array_foreach(list, i, item)
+	{
+		printf(" %s", get_text(item, "id"));
+		if (json_is_true(json_object_get(item, "readonly")))
+			printf(" (read-only)");
+		if (json_object_get(item, "kind"))
+			printf(" (%s, %s)", get_text(item, "kind"),
+			       get_text(item, "mac"));
+	}
+	printf("%s\n", json_array_size(list) ? "" : " none");
+}
+
+static void print_exits(const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "exits");
+	const json_t *item;
+	size_t i;
+
+	printf("%-14s", "exits");
+	json_array_foreach(list, i, item)
+		printf(" %" JSON_INTEGER_FORMAT, json_integer_value(item));
+	putchar('\n');
+}
+
+static int print_status(json_t *answer)
+{
+	const json_t *first = json_object_get(answer, "start_to_first_run_ns");
+
+	printf("%-14s %s\n", "name", get_text(answer, "name"));
+	printf("%-14s %s\n", "state", get_text(answer, "state"));
+	printf("%-14s %" PRIu64 "\n", "pid", get_u64(answer, "pid"));
+	printf("%-14s %" PRIu64 "\n", "vcpus", get_u64(answer, "vcpus"));
+	printf("%-14s %" PRIu64 "M\n", "memory", get_u64(answer, "memory") >> 20);
+	printf("%-14s ", "uptime");
+	print_uptime(get_u64(answer, "uptime_ns"));
+	putchar('\n');
+	if (json_is_integer(first))
+		printf("%-14s %.1f ms\n", "start-up",
+		       (double)json_integer_value(first) / 1e6);
+	print_exits(answer);
+	printf("%-14s %s\n", "config", get_text(answer, "config"));
+	printf("%-14s %s\n", "kernel", get_text(answer, "kernel"));
+	print_devices(answer, "disks");
+	print_devices(answer, "nets");
+	printf("%-14s %" PRIu64 " lines\n", "log dropped",
+	       get_u64(answer, "log_dropped"));
+	json_decref(answer);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+/*
+ * Wait until the name is free: the VMM lets go of it as the last thing, so
+ * the same guest can be started again at once.
+ */
+static int wait_gone(const char *name, uint64_t seconds)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	auto_fd int dirfd = control_state_dir(NULL);
+	uint64_t i;
+
+	if (dirfd < 0)
+		return EXIT_FAILED;
+	for (i = 0; seconds == WAIT_FOREVER || i <= seconds * 20; i++) {
+		int r = state_running(dirfd, name);
+
+		if (!r)
+			return EXIT_OK;
+		if (r < 0) {
+			log_errno(r, "guest \"%s\"", name);
+			return EXIT_FAILED;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	log_err("guest \"%s\" still runs after %" PRIu64 " seconds", name,
+		seconds);
+	return EXIT_FAILED;
+}
+
+static int act(const struct command *cmd, int argc, char **argv)
+{
+	struct ctl_args args = { 0 };
+	json_t *answer;
+	bool done;
+	int status;
+
+	if (cmd == &cmd_kill)
+		args.wait_s = KILL_WAIT_S;
+	status = parse_args(cmd, argc, argv, &args, &done);
+	if (done)
+		return status;
+	answer = request(args.name, cmd->name);
+	if (!answer)
+		return EXIT_FAILED;
+	if (cmd == &cmd_status)
+		return args.json ? print_json(answer) : print_status(answer);
+	if (cmd == &cmd_stop && !strcmp(get_text(answer, "state"), "paused"))
+		log_warn("guest \"%s\" is paused: it sees the power button "
+			 "when it is resumed",
+			 args.name);
+	json_decref(answer);
+	return args.wait_s ? wait_gone(args.name, args.wait_s) : EXIT_OK;
+}
+
+static int status_main(int argc, char **argv)
+{
+	return act(&cmd_status, argc, argv);
+}
+
+static int pause_main(int argc, char **argv)
+{
+	return act(&cmd_pause, argc, argv);
+}
+
+static int resume_main(int argc, char **argv)
+{
+	return act(&cmd_resume, argc, argv);
+}
+
+static int stop_main(int argc, char **argv)
+{
+	return act(&cmd_stop, argc, argv);
+}
+
+static int kill_main(int argc, char **argv)
+{
+	return act(&cmd_kill, argc, argv);
+}
+
+const struct command cmd_list = {
+	.name = "list",
+	.args = "[--json]",
+	.summary = "show the guests that run",
+	.run = list_main,
+	.help = "Shows the guests of the calling user, one a line.\n",
+};
+
+const struct command cmd_status = {
+	.name = "status",
+	.args = "[--json] NAME",
+	.summary = "describe a running guest",
+	.run = status_main,
+	.help = "With --json as the object that docs/CONTROL.md describes.\n",
+};
+
+const struct command cmd_pause = {
+	.name = "pause",
+	.args = "NAME",
+	.summary = "stop the vCPUs of a guest",
+	.run = pause_main,
+	.help = "Returns when all vCPUs have stopped.\n",
+};
+
+const struct command cmd_resume = {
+	.name = "resume",
+	.args = "NAME",
+	.summary = "let a paused guest go on",
+	.run = resume_main,
+	.help = NULL,
+};
+
+const struct command cmd_stop = {
+	.name = "stop",
+	.args = "[--wait[=SECONDS]] NAME",
+	.summary = "press the power button of a guest",
+	.run = stop_main,
+	.help = "The guest decides what to do about it. --wait returns when the guest is gone, or\n"
+		"fails after SECONDS; nothing is forced.\n",
+};
+
+const struct command cmd_kill = {
+	.name = "kill",
+	.args = "NAME",
+	.summary = "end a guest at once",
+	.run = kill_main,
+	.help = "The guest is not asked: what it did not write to its disks is lost. Returns when\n"
+		"the guest is gone.\n",
+};

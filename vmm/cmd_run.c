@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/commands.h"
+#include "vmm/config.h"
+#include "vmm/control.h"
+#include "vmm/guardian.h"
+#include "vmm/sandbox.h"
+#include "vmm/vm.h"
+
+/* One run of one guest; on the stack of run_guest(). */
+struct run {
+	struct vm vm;
+	struct control *control;
+	struct source signals;
+};
+
+static void on_signal(struct source *src, uint32_t events)
+{
+	struct run *run = container_of(src, struct run, signals);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(src->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	log_info("signal %u: ending the guest", si.ssi_signo);
+	machine_end(&run->vm.m, END_KILLED);
+}
+
+/* SIGTERM, SIGINT and SIGHUP end the guest; threads inherit the mask. */
+static int run_watch_signals(struct run *run)
+{
+	sigset_t set;
+	int fd, r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return log_errno(-errno, "signal mask");
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return log_errno(-errno, "signalfd");
+	run->signals = (struct source){ .fd = -1, .fn = on_signal };
+	r = loop_add(&run->vm.m.loop, &run->signals, fd, EPOLLIN);
+	if (r < 0) {
+		(void)close(fd);
+		return log_errno(r, "signalfd");
+	}
+	return 0;
+}
+
+static int run_prepare(struct run *run, const struct config *cfg)
+{
+	int r;
+
+	r = vm_init(&run->vm, cfg);
+	if (!r)
+		r = run_watch_signals(run);
+	if (!r)
+		r = control_open(&run->vm, &run->control);
+	if (!r)
+		r = sandbox_limits(cfg->memory, cfg->csv_type != CSV_NONE);
+	if (r)
+		return r;
+	if (!cfg->sandbox) {
+		log_warn("sandbox = false: the VMM keeps all its rights");
+		return 0;
+	}
+	return sandbox_enter();
+}
+
+static void run_cleanup(struct run *run)
+{
+	int fd = run->signals.fd;
+
+	if (run->control)
+		control_close(run->control);
+	if (fd >= 0) {
+		loop_del(&run->vm.m.loop, &run->signals);
+		(void)close(fd);
+	}
+	vm_fini(&run->vm);
+}
+
+static int run_guest(void *arg)
+{
+	const struct config *cfg = arg;
+	struct run run = { .signals.fd = -1 };
+	enum end_reason why;
+	int status = EXIT_FAILED;
+
+	/*
+	 * One arena: threads hardly allocate, and a new arena would read
+	 * /sys, which the sandbox forbids.
+	 */
+	(void)mallopt(M_ARENA_MAX, 1);
+	if (run_prepare(&run, cfg) == 0) {
+		why = vm_run(&run.vm);
+		status = vm_end_status(why);
+		run_cleanup(&run);
+		log_info("guest %s: %s (exit status %d)", cfg->name,
+			 vm_end_words(why), status);
+	} else {
+		run_cleanup(&run);
+		log_err("guest %s: not started (exit status %d)", cfg->name,
+			status);
+	}
+	return status;
+}
+
+static int run_main(int argc, char **argv)
+{
+	struct config_error err;
+	struct config cfg;
+	int status;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: csvvmm run FILE\n");
+		return EXIT_USAGE;
+	}
+	if (config_load(argv[1], &cfg, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return EXIT_USAGE;
+	}
+	status = guardian_run(run_guest, &cfg);
+	config_fini(&cfg);
+	return status;
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.args = "FILE",
+	.summary = "boot the guest that FILE (guest.toml) describes",
+	.run = run_main,
+	.help = "Stays in the foreground until the guest ends. On a terminal Ctrl-A x ends the\n"
+		"guest at once, Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
+		"Exit status: 0 powered off, 1 not started, 2 bad guest.toml, 10 kernel panic,\n"
+		"11 triple fault, 12 reboot, 13 killed, 14 error of the VMM or of KVM.\n",
+};

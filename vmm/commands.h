@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_COMMANDS_H
+#define CSVVMM_VMM_COMMANDS_H
+
+/* Exit status of every command; csvvmm(1) "EXIT STATUS". */
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* the command could not do its work */
+	EXIT_USAGE = 2,	 /* bad command line or bad guest.toml */
+	EXIT_GUEST_PANIC = 10,
+	EXIT_GUEST_TRIPLE = 11,
+	EXIT_GUEST_REBOOT = 12, /* reboot with on_reboot = "exit" */
+	EXIT_GUEST_KILLED = 13,
+	EXIT_VMM_ERROR = 14,
+};
+
+/**
+ * struct command - One subcommand
+ * @args:	For the usage line, e.g. "FILE"
+ * @run:	argv[0] is the subcommand's name. Return: exit status
+ */
+struct command {
+	const char *name;
+	const char *args;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+	const char *help; /* text under the usage line of --help */
+};
+
+extern const struct command cmd_run;	/* vmm/cmd_run.c */
+extern const struct command cmd_check;	/* vmm/cmd_check.c */
+extern const struct command cmd_doctor; /* vmm/cmd_doctor.c */
+extern const struct command cmd_list;	/* vmm/cmd_ctl.c */
+extern const struct command cmd_status;
+extern const struct command cmd_pause;
+extern const struct command cmd_resume;
+extern const struct command cmd_stop;
+extern const struct command cmd_kill;
+
+/* Print "usage: csvvmm NAME ARGS" and the help text. */
+void command_usage(const struct command *cmd);
+
+#endif

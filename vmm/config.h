@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_CONFIG_H
+#define CSVVMM_VMM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CONFIG_DISKS_MAX   16
+#define CONFIG_NETS_MAX	   8
+#define CONFIG_VCPUS_MAX   64
+#define CONFIG_MEMORY_MIN  (16ULL << 20)
+#define CONFIG_MEMORY_MAX  (1ULL << 40)
+#define CONFIG_CMDLINE_MAX 2047
+#define CONFIG_FILE_MAX	   (256u << 10)
+#define CONFIG_NAME_MAX	   63
+
+enum config_end { CONFIG_END_EXIT, CONFIG_END_RESET, CONFIG_END_PAUSE };
+enum config_console {
+	CONSOLE_STDIO,
+	CONSOLE_FILE,
+	CONSOLE_SOCKET,
+	CONSOLE_NONE
+};
+enum config_csv_type { CSV_NONE };
+
+struct config_disk {
+	char *path;
+	char *id; /* default "disk0", "disk1", ... */
+	bool readonly;
+	bool direct;	 /* cache = "direct"; default "host" */
+	uint32_t queues; /* default 1 */
+};
+
+struct config_net {
+	char *tap;   /* exactly one of the two is set */
+	char *passt; /* path of the stream socket */
+	uint8_t mac[6];
+};
+
+/**
+ * struct config - What guest.toml says, checked, defaults filled in
+ *
+ * Paths are absolute: relative ones start from the file's own folder.
+ */
+struct config {
+	char *file; /* guest.toml's own absolute path */
+	char *name;
+	uint32_t vcpus;	 /* default 1 */
+	uint64_t memory; /* bytes; default 512M */
+	bool hugepages;
+	bool migratable; /* default true; false offers the invariant TSC */
+	bool sandbox;	 /* default true */
+	char *kernel;	 /* required */
+	char *initrd;	 /* NULL = none */
+	char *cmdline;	 /* default "" */
+	enum config_end on_reboot; /* step 1 knows "exit" only */
+	enum config_csv_type csv_type;
+	struct config_disk disk[CONFIG_DISKS_MAX];
+	unsigned n_disks;
+	struct config_net net[CONFIG_NETS_MAX];
+	unsigned n_nets;
+	enum config_console console; /* default stdio */
+	char *console_path;
+	bool rng; /* default true; [rng] enabled = false takes it away */
+};
+
+/* One problem: "FILE:LINE:COL: what is wrong; what is allowed". */
+struct config_error {
+	char text[512];
+};
+
+/**
+ * config_load() - Read and check guest.toml; touches nothing but files named
+ * in it, and these only to see that they exist and are of the right kind
+ *
+ * Return: 0 with *ret_cfg (config_fini() frees it), or -errno with @err
+ */
+int config_load(const char *path, struct config *ret_cfg,
+		struct config_error *err);
+
+/* As config_load(); without @check_files it does not look at this host: named
+ * files need not exist, and memory may be more than there is. */
+int config_load_as(const char *path, bool check_files, struct config *ret_cfg,
+		   struct config_error *err);
+
+/* As config_load() for a text in memory; @base is the folder of relative
+ * paths, @check_files whether named files must exist. For fuzzing and tests. */
+int config_parse(const char *text, unsigned long len, const char *file,
+		 const char *base, bool check_files, struct config *ret_cfg,
+		 struct config_error *err);
+
+void config_fini(struct config *cfg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <assert.h>
+
+#include "core/util.h"
+#include "vmm/config_draft.h"
+
+/*
+ * The one place where a key is declared: name, type, where it goes, what is
+ * allowed, the default, and a line of help. csvvmm.toml(5) and
+ * configs/example.toml are checked against it.
+ */
+
+const struct config_section_info config_sections[SECTIONS] = {
+	[SECTION_TOP] = { "", "above the first [section]", 0 },
+	[SECTION_CSV] = { "csv", "[csv]", 0 },
+	[SECTION_DISK] = { "disk", "[[disk]]", CONFIG_DISKS_MAX },
+	[SECTION_NET] = { "net", "[[net]]", CONFIG_NETS_MAX },
+	[SECTION_CONSOLE] = { "console", "[console]", 0 },
+	[SECTION_RNG] = { "rng", "[rng]", 0 },
+};
+
+static const char *const reboot_words[] = { "exit", NULL };
+static const char *const csv_words[] = { "none", NULL };
+static const char *const cache_words[] = { "host", "direct", NULL };
+
+#define TEXT(number)  #number
+#define DIGITS(macro) TEXT(macro)
+
+static_assert(CONFIG_MEMORY_MIN == MIB(16) && CONFIG_MEMORY_MAX == GIB(1024),
+	      "the text of \"memory\" below names these");
+
+#define TOP(field)  offsetof(struct config_draft, cfg.field)
+#define DISK(field) offsetof(struct config_disk, field)
+#define NET(field)  offsetof(struct config_net, field)
+
+/* clang-format off */
+const struct config_key config_keys[] = {
+	{ SECTION_TOP, "name", &config_type_name, TOP(name),
+	  .min = 1, .max = CONFIG_NAME_MAX,
+	  .allowed = "1 to " DIGITS(CONFIG_NAME_MAX) " of A-Z a-z 0-9 _ . -, "
+		     "the first a letter, a digit or _",
+	  .preset = "the file's name without .toml",
+	  .help = "name of the guest" },
+	{ SECTION_TOP, "vcpus", &config_type_uint, TOP(vcpus),
+	  .min = 1, .max = CONFIG_VCPUS_MAX,
+	  .allowed = "1 to " DIGITS(CONFIG_VCPUS_MAX),
+	  .preset = "1", .help = "number of virtual CPUs" },
+	{ SECTION_TOP, "memory", &config_type_size, TOP(memory),
+	  .allowed = "a string such as \"512M\" or \"4G\", from \"16M\" to \"1024G\"",
+	  .preset = "\"512M\"", .help = "guest memory" },
+	{ SECTION_TOP, "hugepages", &config_type_bool, TOP(hugepages),
+	  .allowed = "true or false",
+	  .preset = "false", .help = "guest memory from 2 MiB huge pages" },
+	{ SECTION_TOP, "migratable", &config_type_bool, TOP(migratable),
+	  .allowed = "true or false",
+	  .preset = "true", .help = "false offers the invariant TSC" },
+	{ SECTION_TOP, "sandbox", &config_type_bool, TOP(sandbox),
+	  .allowed = "true or false",
+	  .preset = "true", .help = "isolate the VMM before the guest starts" },
+	{ SECTION_TOP, "kernel", &config_type_path, TOP(kernel),
+	  .allowed = "the path of a bzImage or ELF vmlinux",
+	  .help = "bzImage or ELF vmlinux" },
+	{ SECTION_TOP, "initrd", &config_type_path, TOP(initrd),
+	  .allowed = "the path of a file",
+	  .preset = "none", .help = "initial RAM disk" },
+	{ SECTION_TOP, "cmdline", &config_type_text, TOP(cmdline),
+	  .max = CONFIG_CMDLINE_MAX,
+	  .allowed = "up to " DIGITS(CONFIG_CMDLINE_MAX)
+		     " bytes without control characters",
+	  .preset = "\"\"", .help = "kernel command line" },
+	{ SECTION_TOP, "on_reboot", &config_type_word, TOP(on_reboot),
+	  .words = reboot_words, .allowed = "\"exit\"",
+	  .preset = "\"exit\"", .help = "what a reboot of the guest does" },
+
+	{ SECTION_CSV, "type", &config_type_word, TOP(csv_type),
+	  .words = csv_words,
+	  .allowed = "\"none\" (encrypted guests need a later version)",
+	  .preset = "\"none\"", .help = "kind of encryption" },
+
+	{ SECTION_DISK, "path", &config_type_path, DISK(path),
+	  .allowed = "the path of a raw image or block device",
+	  .help = "raw image or block device" },
+	{ SECTION_DISK, "id", &config_type_id, DISK(id),
+	  .min = 1, .max = 20, /* VIRTIO_BLK_ID_BYTES, [VIRTIO] 5.2.6 */
+	  .allowed = "1 to 20 of A-Z a-z 0-9 _ . -",
+	  .preset = "\"disk0\", \"disk1\", ...",
+	  .help = "serial number that the guest sees; unique" },
+	{ SECTION_DISK, "readonly", &config_type_bool, DISK(readonly),
+	  .allowed = "true or false",
+	  .preset = "false", .help = "refuse writes; share the file's lock" },
+	{ SECTION_DISK, "cache", &config_type_flag_word, DISK(direct),
+	  .words = cache_words, .allowed = "\"direct\" or \"host\"",
+	  .preset = "\"host\"", .help = "go through the host's page cache or not" },
+	{ SECTION_DISK, "queues", &config_type_uint, DISK(queues),
+	  .min = 1, .max = 16, .allowed = "1 to 16",
+	  .preset = "1", .help = "number of virtio queues" },
+
+	{ SECTION_NET, "tap", &config_type_tap, NET(tap),
+	  .min = 1, .max = 15, /* IFNAMSIZ - 1 */
+	  .allowed = "1 to 15 printable characters without space / : %",
+	  .preset = "none", .help = "tap interface; this or passt" },
+	{ SECTION_NET, "passt", &config_type_path, NET(passt),
+	  .allowed = "the path of passt's stream socket",
+	  .preset = "none", .help = "socket of passt; this or tap" },
+	{ SECTION_NET, "mac", &config_type_mac, NET(mac),
+	  .allowed = "a unicast address such as \"52:54:00:12:34:56\"",
+	  .preset = "made from the guest's name and the interface's number",
+	  .help = "the interface's address; unique" },
+
+	{ SECTION_CONSOLE, "stdio", &config_type_bool,
+	  offsetof(struct config_draft, console_stdio),
+	  .allowed = "true or false",
+	  .preset = "true, unless file or socket is given",
+	  .help = "console on standard input and output" },
+	{ SECTION_CONSOLE, "file", &config_type_path,
+	  offsetof(struct config_draft, console_file),
+	  .allowed = "the path of a file; it is appended to",
+	  .preset = "none", .help = "console output into a file" },
+	{ SECTION_CONSOLE, "socket", &config_type_path,
+	  offsetof(struct config_draft, console_socket),
+	  .allowed = "the path of a unix socket to listen on",
+	  .preset = "none", .help = "console on a unix socket" },
+
+	{ SECTION_RNG, "enabled", &config_type_bool, TOP(rng),
+	  .allowed = "true or false",
+	  .preset = "true", .help = "entropy device" },
+};
+/* clang-format on */
+const unsigned config_n_keys = ARRAY_SIZE(config_keys);

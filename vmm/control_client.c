@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "core/util.h"
+#include "vmm/state_dir.h"
+
+/* An answer of the server is at most half of this. */
+#define CLIENT_ANSWER_MAX 65536
+#define CLIENT_TIMEOUT_MS 10000
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Return: 0 when ready, -ETIMEDOUT after @deadline, or -errno */
+static int client_wait(int fd, short events, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	for (;;) {
+		int64_t left = deadline - now_ms();
+		int r = poll(&p, 1, left > 0 ? (int)left : 0);
+
+		if (r > 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (left <= 0)
+			return -ETIMEDOUT;
+	}
+}
+
+static int client_send(int fd, const char *buf, size_t len, int64_t deadline)
+{
+	while (len) {
+		ssize_t n = send(fd, buf, len, MSG_NOSIGNAL);
+		int r;
+
+		if (n >= 0) {
+			buf += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		r = client_wait(fd, POLLOUT, deadline);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Read up to a newline. Return: length before it, or -errno */
+static int client_receive(int fd, char *buf, size_t size, int64_t deadline)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		const char *end;
+		ssize_t n;
+		int r;
+
+		r = client_wait(fd, POLLIN, deadline);
+		if (r < 0)
+			return r;
+		n = recv(fd, buf + have, size - have, 0);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ECONNRESET;
+		end = memchr(buf + have, '\n', (size_t)n);
+		if (end)
+			return (int)(end - buf);
+		have += (size_t)n;
+	}
+	return -EMSGSIZE;
+}
+
+/* The queue of connections can be full for a moment. */
+static int client_connect(int dirfd, const char *name, int64_t deadline)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int fd;
+
+	for (;;) {
+		fd = state_connect(dirfd, name);
+		if (fd != -EAGAIN)
+			return fd;
+		if (now_ms() >= deadline)
+			return -ETIMEDOUT;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+/* Send one request, read one answer into @buf. Return: length or -errno */
+static int client_exchange(const char *name, const char *cmd, char *buf,
+			   size_t size)
+{
+	int64_t deadline = now_ms() + CLIENT_TIMEOUT_MS;
+	auto_fd int dirfd = control_state_dir(NULL);
+	auto_fd int fd = -1;
+	char request[128];
+	int len, r;
+
+	if (dirfd < 0)
+		return dirfd;
+	len = snprintf(request, sizeof(request), "{\"cmd\":\"%s\"}\n", cmd);
+	if (len < 0 || (size_t)len >= sizeof(request))
+		return -EINVAL;
+	r = state_running(dirfd, name);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	fd = client_connect(dirfd, name, deadline);
+	if (fd < 0)
+		return fd;
+	r = client_send(fd, request, (size_t)len, deadline);
+	if (r < 0)
+		return r;
+	return client_receive(fd, buf, size, deadline);
+}
+
+int control_request(const char *name, const char *cmd, char **ret_line)
+{
+	char *buf;
+	int r;
+
+	if (!state_name_valid(name))
+		return -EINVAL;
+	buf = malloc(CLIENT_ANSWER_MAX);
+	if (!buf)
+		return -ENOMEM;
+	r = client_exchange(name, cmd, buf, CLIENT_ANSWER_MAX);
+	if (r < 0) {
+		free(buf);
+		return r;
+	}
+	buf[r] = 0;
+	*ret_line = buf;
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_CONTROL_IMPL_H
+#define CSVVMM_VMM_CONTROL_IMPL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "core/loop.h"
+
+/* Between control.c, control_cmds.c and their tests; nobody else. */
+
+#define CONTROL_CLIENTS	    16
+#define CONTROL_LINE_MAX    4096  /* a request, with its newline */
+#define CONTROL_ANSWER_MAX  32768 /* an answer, with its newline */
+#define CONTROL_ID_MAX	    64
+#define CONTROL_PATIENCE_NS 10000000000ULL
+
+struct control;
+struct vm;
+
+/**
+ * struct control_client - One connection; free when src.fd is -1
+ * @eof:	Nothing more is read; closed once the answer is out
+ * @seen_ns:	When it last sent or took a byte
+ */
+struct control_client {
+	struct source src;
+	struct control *ctl;
+	bool eof;
+	uint64_t seen_ns;
+	size_t in_len, out_off, out_len;
+	char in[CONTROL_LINE_MAX];
+	char out[CONTROL_ANSWER_MAX];
+};
+
+/**
+ * struct control - The server's side
+ * @lock_fd:	Open as long as the name is ours
+ * @spare_fd:	Given up for a moment to turn a client away when the process
+ *		has no descriptor left, instead of spinning on accept
+ * @stall:	Closes clients that do not take their answer
+ * @patience_ns: How long a client may keep us waiting
+ */
+struct control {
+	struct vm *vm;
+	int dirfd, lock_fd, spare_fd;
+	uint64_t patience_ns;
+	struct source listen;
+	struct timer stall;
+	struct control_client client[CONTROL_CLIENTS];
+};
+
+struct control_error {
+	char text[160];
+};
+
+/**
+ * struct control_cmd - One command of the protocol
+ * @keys:	Allowed beside "cmd" and "id"; NULL-terminated, NULL = none
+ * @run:	vm.lock held; may be dropped and taken again in between. Adds
+ *		to @reply. Return: 0, or -errno with @err in words
+ */
+struct control_cmd {
+	const char *name;
+	const char *help;
+	const char *const *keys;
+	int (*run)(struct vm *vm, const json_t *req, json_t *reply,
+		   struct control_error *err);
+};
+
+/**
+ * control_answer() - Carry out one request
+ * @line:	Without the newline; hostile
+ * @out:	The answer, newline included, at most @size (>= 256) bytes
+ *
+ * Return: length of the answer, never 0
+ */
+size_t control_answer(struct vm *vm, const char *line, size_t len, char *out,
+		      size_t size);
+
+/* {"ok":false,"error":"..."} for what is wrong with a connection. */
+size_t control_refuse(const char *error, char *out, size_t size);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/guardian.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "vmm/commands.h"
+
+static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP };
+
+static int guardian_wait(pid_t child, const sigset_t *set)
+{
+	int status;
+
+	for (;;) {
+		siginfo_t si;
+		int sig = sigwaitinfo(set, &si);
+
+		if (sig == SIGCHLD) {
+			if (waitpid(child, &status, WNOHANG) == child)
+				return status;
+		} else if (sig > 0) {
+			(void)kill(child, sig);
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+}
+
+static int guardian_report(int status)
+{
+	if (status >= 0 && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	if (status >= 0 && WIFSIGNALED(status))
+		log_err("the VMM was killed by signal %d (%s)%s",
+			WTERMSIG(status), strsignal(WTERMSIG(status)),
+			WTERMSIG(status) == SIGSYS
+				? ": the sandbox refused a system call"
+				: "");
+	return EXIT_VMM_ERROR;
+}
+
+int guardian_run(int (*fn)(void *arg), void *arg)
+{
+	struct termios saved;
+	sigset_t set, old;
+	pid_t parent = getpid(), child;
+	size_t i;
+	int status;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) < 0)
+		return fn(arg);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+		sigaddset(&set, forwarded[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &old);
+	child = fork();
+	if (child < 0) {
+		(void)sigprocmask(SIG_SETMASK, &old, NULL);
+		return fn(arg);
+	}
+	if (!child) {
+		(void)sigprocmask(SIG_SETMASK, &old, NULL);
+		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != parent)
+			_exit(EXIT_VMM_ERROR); /* it died in between */
+		status = fn(arg);
+		(void)fflush(NULL);
+		_exit(status);
+	}
+	status = guardian_wait(child, &set);
+	/* Not TCSADRAIN: it would wait for a terminal that takes nothing. */
+	(void)tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	return guardian_report(status);
+}

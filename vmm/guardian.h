@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_GUARDIAN_H
+#define CSVVMM_VMM_GUARDIAN_H
+
+/**
+ * guardian_run() - Run @fn so that the terminal survives whatever happens
+ *
+ * When standard input is a terminal, @fn runs in a child and this process
+ * only waits: it passes SIGTERM, SIGINT and SIGHUP on, and afterwards puts
+ * the terminal back as it was, even when the child was killed by SIGKILL or
+ * by the seccomp filter. Without a terminal @fn is simply called.
+ *
+ * Return: what @fn returned, or EXIT_VMM_ERROR when it was killed
+ */
+int guardian_run(int (*fn)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_SANDBOX_H
+#define CSVVMM_VMM_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The order of stages and the Must / Mustn't of each: sandbox.c. */
+
+/* Beside guest memory: what encrypted commands pin while they run. */
+#define SANDBOX_MEMLOCK_EXTRA (64ULL << 20)
+
+/**
+ * sandbox_limits() - Raise RLIMIT_MEMLOCK to guest memory plus 64 MiB
+ * @required:	Encrypted guest: refuse when it can't be raised
+ *
+ * Return: 0, or -EPERM; logged with the number needed
+ */
+int sandbox_limits(uint64_t memory, bool required);
+
+/**
+ * sandbox_enter() - Give up all but the open descriptors
+ *
+ * Return: 0 or -errno; logged
+ */
+int sandbox_enter(void);
+
+/* The stages of sandbox_enter(), for its tests. Return: 0 or -errno. */
+int sandbox_namespaces(void);
+int sandbox_landlock(void);
+int sandbox_capabilities(void);
+
+enum sandbox_thread { SANDBOX_LOOP, SANDBOX_VCPU, SANDBOX_THREADS };
+
+/**
+ * sandbox_thread() - Install the system call filter of a kind of thread
+ *
+ * A vCPU thread calls it first thing and so narrows what it inherited. A call
+ * that is not listed kills the process (SIGSYS).
+ *
+ * Return: 0 or -errno; logged
+ */
+int sandbox_thread(enum sandbox_thread kind);
+
+/* Print the allow-lists, one line per system call (`csvvmm doctor`). */
+void sandbox_print_syscalls(FILE *out, bool json);
+
+#endif

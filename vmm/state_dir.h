@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_STATE_DIR_H
+#define CSVVMM_VMM_STATE_DIR_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "vmm/config.h"
+
+/*
+ * The folder of control_state_dir() holds two files a guest: NAME.lock, whose
+ * open-file-description lock lives exactly as long as the VMM, and NAME.sock.
+ * Every function takes the folder's descriptor, so that neither a renamed
+ * folder nor a path of any length matters.
+ */
+
+/* NAME plus the longer of the two suffixes. */
+#define STATE_FILE_MAX (CONFIG_NAME_MAX + sizeof(".sock"))
+
+/* Letters, digits, '.', '_', '-'; not first a '.' or '-'; 63 at most. */
+bool state_name_valid(const char *name);
+
+/**
+ * state_claim() - Become the one VMM of this name
+ *
+ * Writes the process id into the lock file, for humans.
+ *
+ * Return: descriptor to keep open; -EEXIST when NAME runs already; -errno
+ */
+int state_claim(int dirfd, const char *name);
+
+/* Remove the files of a claimed name; before its descriptor is closed. */
+void state_release(int dirfd, const char *name);
+
+/* Return: 1 when NAME runs, 0 when not, or -errno */
+int state_running(int dirfd, const char *name);
+
+/* Return: process id in NAME's lock file, or 0 when there is none */
+pid_t state_pid(int dirfd, const char *name);
+
+/**
+ * state_listen() - Listen on NAME.sock, in place of a stale one
+ *
+ * Only for who has claimed NAME. Return: descriptor or -errno
+ */
+int state_listen(int dirfd, const char *name);
+
+/**
+ * state_connect() - Connect to NAME.sock
+ *
+ * Return: non-blocking descriptor; -ENOENT when nobody listens; -EAGAIN when
+ * too many wait to be accepted; -errno
+ */
+int state_connect(int dirfd, const char *name);
+
+/**
+ * state_names() - Names of all running guests, sorted
+ * @ret_names:	malloc'ed array of malloc'ed strings; state_names_free()
+ *
+ * Return: how many, or -errno
+ */
+int state_names(int dirfd, char ***ret_names);
+void state_names_free(char **names, int n);
+
+#endif

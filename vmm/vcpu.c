@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DOC: Theory of operation
+ *
+ * One thread a vCPU. It holds vm.lock except inside KVM_RUN and while it
+ * waits on vm.resume. Whoever wants it out of the guest changes a flag of
+ * struct vm with the lock held and calls vcpu_kick(): immediate_exit is set
+ * first, then a signal is sent, so the request is seen whether the thread is
+ * about to enter the guest or already in it.
+ */
+#include "vmm/vm.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "core/kvm.h"
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/sandbox.h"
+
+#define VCPU_SIGNAL	(SIGRTMIN + 0)
+#define VCPU_STACK_SIZE KIB(256)
+
+#define MSR_MTRR_DEF_TYPE 0x2ff
+#define MTRR_ENABLE_WB	  (BIT(11) | 6)
+
+#define CR0_PE	 BIT(0)
+#define CR0_ET	 BIT(4)
+#define CR0_NE	 BIT(5)
+#define CR0_PG	 BIT(31)
+#define CR4_PAE	 BIT(5)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+
+int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id)
+{
+	*v = (struct vcpu){ .vm = vm, .id = id, .fd = -1 };
+	v->fd = kvm_create_vcpu(vm->kvm_fd, vm->m.vm_fd, id, &v->run);
+	return v->fd < 0 ? v->fd : 0;
+}
+
+void vcpu_fini(struct vcpu *v)
+{
+	if (v->run)
+		(void)munmap(v->run, (size_t)v->vm->run_size);
+	v->run = NULL;
+	util_close(&v->fd);
+}
+
+/* Flat 64-bit segments as the 64-bit boot protocol demands ([BOOT] 1.15). */
+static void vcpu_set_segments(struct kvm_sregs *s)
+{
+	struct kvm_segment code = {
+		.selector = 0x10,
+		.limit = 0xffffffff,
+		.type = 0xb,
+		.present = 1,
+		.s = 1,
+		.l = 1,
+		.g = 1,
+	};
+	struct kvm_segment data = {
+		.selector = 0x18,
+		.limit = 0xffffffff,
+		.type = 3,
+		.present = 1,
+		.s = 1,
+		.db = 1,
+		.g = 1,
+	};
+
+	s->cs = code;
+	s->ds = s->es = s->fs = s->gs = s->ss = data;
+	s->gdt.base = BOOT_GDT;
+	s->gdt.limit = 4 * 8 - 1;
+	s->idt.base = 0;
+	s->idt.limit = 0;
+}
+
+static int vcpu_set_mtrr(struct vcpu *v)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[1];
+	} msrs = {
+		.head.nmsrs = 1,
+		.entry[0] = { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB },
+	};
+	int r = kvm_ioctl(v->fd, KVM_SET_MSRS, &msrs);
+
+	return r < 0 ? r : r == 1 ? 0 : -EINVAL;
+}
+
+int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot)
+{
+	struct kvm_regs regs = { .rip = boot->entry,
+				 .rsi = boot->rsi,
+				 .rsp = boot->rsp,
+				 .rflags = 2 };
+	struct kvm_sregs sregs;
+	int r;
+
+	/* Firmware would have done it; Linux turns PAT off without. */
+	r = vcpu_set_mtrr(v);
+	if (r < 0)
+		return r;
+	if (v->id)
+		return 0; /* waits for INIT and SIPI */
+	r = kvm_ioctl(v->fd, KVM_GET_SREGS, &sregs);
+	if (r < 0)
+		return r;
+	vcpu_set_segments(&sregs);
+	sregs.cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+	sregs.cr3 = boot->cr3;
+	sregs.cr4 = CR4_PAE;
+	sregs.efer = EFER_LME | EFER_LMA;
+	r = kvm_ioctl(v->fd, KVM_SET_SREGS, &sregs);
+	if (r < 0)
+		return r;
+	return kvm_ioctl(v->fd, KVM_SET_REGS, &regs);
+}
+
+static void vcpu_io(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	struct bus *pio = &v->vm->m.pio;
+	uint32_t i;
+
+	/* INS/OUTS: several accesses to one port, bounded by the run page. */
+	for (i = 0; i < run->io.count; i++, data += run->io.size) {
+		uint64_t val = 0;
+
+		if (run->io.direction == KVM_EXIT_IO_IN) {
+			(void)bus_read(pio, run->io.port, run->io.size, &val);
+			memcpy(data, &val, run->io.size);
+		} else {
+			memcpy(&val, data, run->io.size);
+			(void)bus_write(pio, run->io.port, run->io.size, val);
+		}
+	}
+}
+
+static void vcpu_mmio(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	struct bus *mmio = &v->vm->m.mmio;
+	uint64_t val = 0;
+
+	if (run->mmio.is_write) {
+		memcpy(&val, run->mmio.data, sizeof(val));
+		(void)bus_write(mmio, run->mmio.phys_addr, run->mmio.len, val);
+	} else {
+		(void)bus_read(mmio, run->mmio.phys_addr, run->mmio.len, &val);
+		memcpy(run->mmio.data, &val, sizeof(val));
+	}
+}
+
+static void vcpu_shutdown(struct vcpu *v)
+{
+	machine_end(&v->vm->m, END_TRIPLE_FAULT);
+}
+
+static void vcpu_log_regs(const struct vcpu *v)
+{
+	struct kvm_regs regs;
+
+	if (kvm_ioctl(v->fd, KVM_GET_REGS, &regs) == 0)
+		log_err("vcpu %u: rip=%#llx rsp=%#llx rflags=%#llx", v->id,
+			regs.rip, regs.rsp, regs.rflags);
+}
+
+static void vcpu_internal_error(struct vcpu *v)
+{
+	const struct kvm_run *run = v->run;
+
+	log_err("vcpu %u: KVM internal error, suberror %u%s", v->id,
+		run->internal.suberror,
+		run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+			? " (an instruction that KVM can't emulate; 'csvvmm doctor' tells whether this host runs Linux guests)"
+			: "");
+	vcpu_log_regs(v);
+	machine_end(&v->vm->m, END_ERROR);
+}
+
+static void vcpu_fail_entry(struct vcpu *v)
+{
+	log_err("vcpu %u: the processor refused to enter the guest, reason %#llx",
+		v->id, v->run->fail_entry.hardware_entry_failure_reason);
+	vcpu_log_regs(v);
+	machine_end(&v->vm->m, END_ERROR);
+}
+
+static void vcpu_system_event(struct vcpu *v)
+{
+	switch (v->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		machine_end(&v->vm->m, END_POWEROFF);
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		machine_end(&v->vm->m, END_REBOOT);
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		machine_end(&v->vm->m, END_PANIC);
+		break;
+	default:
+		log_err("vcpu %u: unknown system event %u", v->id,
+			v->run->system_event.type);
+		machine_end(&v->vm->m, END_ERROR);
+	}
+}
+
+static void vcpu_nothing(struct vcpu *v)
+{
+	(void)v;
+}
+
+/* What to do after each KVM_EXIT_*; all called with vm.lock held. */
+static void (*const exit_handler[])(struct vcpu *v) = {
+	[KVM_EXIT_IO] = vcpu_io,
+	[KVM_EXIT_MMIO] = vcpu_mmio,
+	[KVM_EXIT_INTR] = vcpu_nothing,
+	[KVM_EXIT_SHUTDOWN] = vcpu_shutdown,
+	[KVM_EXIT_FAIL_ENTRY] = vcpu_fail_entry,
+	[KVM_EXIT_INTERNAL_ERROR] = vcpu_internal_error,
+	[KVM_EXIT_SYSTEM_EVENT] = vcpu_system_event,
+};
+
+static void vcpu_exit(struct vcpu *v)
+{
+	uint32_t reason = v->run->exit_reason;
+
+	atomic_fetch_add_explicit(&v->exits, 1, memory_order_relaxed);
+	if (reason < ARRAY_SIZE(exit_handler) && exit_handler[reason]) {
+		exit_handler[reason](v);
+		return;
+	}
+	log_err("vcpu %u: unexpected KVM exit %u", v->id, reason);
+	vcpu_log_regs(v);
+	machine_end(&v->vm->m, END_ERROR);
+}
+
+/* A port or MMIO access is finished by KVM at the next entry only. */
+static void vcpu_complete_exit(struct vcpu *v)
+{
+	v->run->immediate_exit = 1;
+	(void)kvm_ioctl_val(v->fd, KVM_RUN, 0);
+}
+
+/* Called with vm.lock held; returns so. */
+static void vcpu_park(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	vcpu_complete_exit(v);
+	v->parked = true;
+	pthread_cond_broadcast(&vm->resume);
+	while (vm->want_pause && !vm->quit)
+		pthread_cond_wait(&vm->resume, &vm->m.lock);
+	v->parked = false;
+}
+
+static void vcpu_enter(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	int r;
+
+	v->run->immediate_exit = 0;
+	pthread_mutex_unlock(&vm->m.lock);
+	r = kvm_ioctl_val(v->fd, KVM_RUN, 0);
+	pthread_mutex_lock(&vm->m.lock);
+	if (r == -EINTR || r == -EAGAIN)
+		return;
+	if (r < 0) {
+		log_errno(r, "vcpu %u: KVM_RUN", v->id);
+		vcpu_log_regs(v);
+		machine_end(&vm->m, END_ERROR);
+		return;
+	}
+	vcpu_exit(v);
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *v = arg;
+	struct vm *vm = v->vm;
+	char name[16] = "vcpu";
+
+	name[4] = (char)('0' + v->id / 10);
+	name[5] = (char)('0' + v->id % 10);
+	(void)pthread_setname_np(pthread_self(), name);
+	pthread_mutex_lock(&vm->m.lock);
+	if (vm->cfg->sandbox && sandbox_thread(SANDBOX_VCPU) < 0)
+		machine_end(&vm->m, END_ERROR);
+	while (!vm->quit && vm->m.end == END_NONE) {
+		if (vm->want_pause)
+			vcpu_park(v);
+		else
+			vcpu_enter(v);
+	}
+	v->parked = true;
+	pthread_cond_broadcast(&vm->resume);
+	pthread_mutex_unlock(&vm->m.lock);
+	return NULL;
+}
+
+static void on_kick(int sig)
+{
+	(void)sig; /* its arrival ends KVM_RUN; that is all */
+}
+
+int vcpu_start(struct vcpu *v)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+	pthread_attr_t attr;
+	int r;
+
+	(void)sigaction(VCPU_SIGNAL, &sa, NULL);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, VCPU_STACK_SIZE);
+	r = pthread_create(&v->thread, &attr, vcpu_main, v);
+	pthread_attr_destroy(&attr);
+	v->have_thread = r == 0;
+	return -r;
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	v->run->immediate_exit = 1;
+	if (v->have_thread)
+		pthread_kill(v->thread, VCPU_SIGNAL);
+}
+
+void vcpu_join(struct vcpu *v)
+{
+	if (v->have_thread)
+		pthread_join(v->thread, NULL);
+	v->have_thread = false;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/vm.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/kvm.h"
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/board.h"
+#include "vmm/commands.h"
+#include "vmm/cpuid.h"
+
+static const struct {
+	const char *words;
+	int status;
+} end_table[END_REASONS] = {
+	[END_NONE] = { "did not start", EXIT_VMM_ERROR },
+	[END_POWEROFF] = { "powered off", EXIT_OK },
+	[END_REBOOT] = { "asked for a reboot (on_reboot = \"exit\")",
+			 EXIT_GUEST_REBOOT },
+	[END_PANIC] = { "its kernel panicked", EXIT_GUEST_PANIC },
+	[END_TRIPLE_FAULT] = { "ended by a triple fault", EXIT_GUEST_TRIPLE },
+	[END_KILLED] = { "killed by the operator", EXIT_GUEST_KILLED },
+	[END_ERROR] = { "stopped by an error of the VMM or of KVM",
+			EXIT_VMM_ERROR },
+};
+
+const char *vm_end_words(enum end_reason why)
+{
+	return end_table[why].words;
+}
+
+int vm_end_status(enum end_reason why)
+{
+	return end_table[why].status;
+}
+
+const char *vm_state_name(enum vm_state state)
+{
+	static const char *const name[] = {
+		[VM_CREATED] = "created",
+		[VM_RUNNING] = "running",
+		[VM_PAUSED] = "paused",
+		[VM_ENDED] = "ended",
+	};
+
+	return name[state];
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int vm_open_files(struct vm *vm)
+{
+	struct boot_error err = { "" };
+	int r = boot_open(&vm->files, vm->cfg->kernel, vm->cfg->initrd, &err);
+
+	if (r < 0)
+		log_err("%s", err.text);
+	return r;
+}
+
+static int vm_create(struct vm *vm)
+{
+	const struct config *cfg = vm->cfg;
+	int r;
+
+	vm->kvm_fd = kvm_open();
+	if (vm->kvm_fd < 0)
+		return log_errno(vm->kvm_fd,
+				 "/dev/kvm ('csvvmm doctor' says what to do)");
+	vm->run_size = kvm_run_size(vm->kvm_fd);
+	if (vm->run_size < 0)
+		return log_errno(vm->run_size, "KVM_GET_VCPU_MMAP_SIZE");
+	r = kvm_cap(vm->kvm_fd, KVM_CAP_MAX_VCPUS);
+	if (r >= 0 && cfg->vcpus > (unsigned)r) {
+		log_err("vcpus = %u: this host allows at most %d", cfg->vcpus, r);
+		return -EINVAL;
+	}
+	r = gmem_init(&vm->m.gmem, cfg->memory, cfg->hugepages);
+	if (r < 0)
+		return log_errno(r, "guest memory: %llu MiB%s",
+				 (unsigned long long)(cfg->memory >> 20),
+				 cfg->hugepages
+					 ? " of 2 MiB huge pages (see vm.nr_hugepages)"
+					 : "");
+	vm->m.vm_fd = kvm_create_vm(vm->kvm_fd, &vm->m.gmem);
+	if (vm->m.vm_fd < 0)
+		return log_errno(vm->m.vm_fd, "KVM_CREATE_VM and its set-up");
+	r = irq_init(&vm->m.irq, vm->m.vm_fd);
+	if (r < 0)
+		return log_errno(r, "interrupt routing");
+	r = loop_init(&vm->m.loop, &vm->m.lock);
+	if (r < 0)
+		return log_errno(r, "event loop");
+	return 0;
+}
+
+static int vm_set_cpuid(struct vm *vm, struct vcpu *v,
+			const struct kvm_cpuid2 *host)
+{
+	struct cpuid_opts opts = {
+		.n_vcpus = vm->cfg->vcpus,
+		.migratable = vm->cfg->migratable,
+		.tsc_deadline =
+			kvm_cap(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+	};
+	struct kvm_cpuid2 *cpuid = cpuid_build(host, v->id, &opts);
+	int r;
+
+	if (!cpuid)
+		return -errno;
+	r = kvm_ioctl(v->fd, KVM_SET_CPUID2, cpuid);
+	free(cpuid);
+	return r;
+}
+
+static int vm_create_vcpus(struct vm *vm)
+{
+	struct kvm_cpuid2 *host = kvm_supported_cpuid(vm->kvm_fd);
+	unsigned i;
+	int r = 0;
+
+	if (!host)
+		return log_errno(-errno, "KVM_GET_SUPPORTED_CPUID");
+	vm->vcpu = calloc(vm->cfg->vcpus, sizeof(*vm->vcpu));
+	if (!vm->vcpu)
+		r = -ENOMEM;
+	for (i = 0; !r && i < vm->cfg->vcpus; i++) {
+		r = vcpu_init(&vm->vcpu[i], vm, i);
+		if (r < 0)
+			break;
+		vm->n_vcpus++;
+		r = vm_set_cpuid(vm, &vm->vcpu[i], host);
+	}
+	free(host);
+	return r < 0 ? log_errno(r, "vCPU %u", i) : 0;
+}
+
+static int vm_load(struct vm *vm)
+{
+	struct boot_error err = { "" };
+	unsigned i;
+	int r;
+
+	r = boot_load(&vm->m.gmem, &vm->files, vm->cfg->cmdline, vm->n_vcpus,
+		      &vm->boot, &err);
+	if (r < 0) {
+		log_err("%s", err.text);
+		return r;
+	}
+	for (i = 0; i < vm->n_vcpus; i++) {
+		r = vcpu_setup_boot(&vm->vcpu[i], &vm->boot);
+		if (r < 0)
+			return log_errno(r, "registers of vCPU %u", i);
+	}
+	return 0;
+}
+
+int vm_init(struct vm *vm, const struct config *cfg)
+{
+	int r;
+
+	*vm = (struct vm){
+		.cfg = cfg,
+		.kvm_fd = -1,
+		.m = { .vm_fd = -1,
+		       .gmem.fd = -1,
+		       .loop = { .epfd = -1, .wake_fd = -1 },
+		       .irq.vm_fd = -1 },
+		.files = { -1, -1 },
+		.start_ns = now_ns(),
+	};
+	pthread_mutex_init(&vm->m.lock, NULL);
+	pthread_cond_init(&vm->resume, NULL);
+	r = vm_open_files(vm);
+	if (!r)
+		r = vm_create(vm);
+	if (!r)
+		r = board_create(&vm->m, cfg, &vm->board);
+	if (!r)
+		r = vm_create_vcpus(vm);
+	if (!r)
+		r = vm_load(vm);
+	return r;
+}
+
+void vm_fini(struct vm *vm)
+{
+	unsigned i;
+
+	board_destroy(vm->board);
+	for (i = 0; i < vm->n_vcpus; i++)
+		vcpu_fini(&vm->vcpu[i]);
+	free(vm->vcpu);
+	if (vm->m.irq.vm_fd >= 0)
+		irq_fini(&vm->m.irq);
+	util_close(&vm->m.vm_fd);
+	if (vm->m.loop.epfd >= 0)
+		loop_fini(&vm->m.loop);
+	if (vm->m.gmem.size)
+		gmem_fini(&vm->m.gmem);
+	boot_close(&vm->files);
+	util_close(&vm->kvm_fd);
+	pthread_cond_destroy(&vm->resume);
+	pthread_mutex_destroy(&vm->m.lock);
+}
+
+/* Threads start with the lock taken: they wait for it before KVM_RUN. */
+static int vm_start(struct vm *vm)
+{
+	unsigned i;
+	int r = 0;
+
+	pthread_mutex_lock(&vm->m.lock);
+	for (i = 0; !r && i < vm->n_vcpus; i++) {
+		r = vcpu_start(&vm->vcpu[i]);
+		if (r < 0)
+			log_errno(r, "thread of vCPU %u", i);
+	}
+	if (r < 0)
+		vm->quit = true;
+	vm->state = VM_RUNNING;
+	vm->first_run_ns = now_ns();
+	pthread_mutex_unlock(&vm->m.lock);
+	return r;
+}
+
+static void vm_stop(struct vm *vm)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&vm->m.lock);
+	vm->quit = true;
+	vm->state = VM_ENDED;
+	pthread_cond_broadcast(&vm->resume);
+	for (i = 0; i < vm->n_vcpus; i++)
+		vcpu_kick(&vm->vcpu[i]);
+	pthread_mutex_unlock(&vm->m.lock);
+	for (i = 0; i < vm->n_vcpus; i++)
+		vcpu_join(&vm->vcpu[i]);
+}
+
+enum end_reason vm_run(struct vm *vm)
+{
+	int r = vm_start(vm);
+
+	if (!r)
+		r = loop_run(&vm->m.loop);
+	if (r < 0) {
+		log_errno(r, "event loop");
+		vm->m.end = END_ERROR;
+	}
+	vm_stop(vm);
+	return vm->m.end;
+}
+
+static bool vm_all_parked(const struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < vm->n_vcpus; i++) {
+		if (!vm->vcpu[i].parked)
+			return false;
+	}
+	return true;
+}
+
+int vm_pause(struct vm *vm)
+{
+	unsigned i;
+
+	if (vm->state == VM_PAUSED)
+		return 0;
+	if (vm->state != VM_RUNNING)
+		return -EINVAL;
+	vm->want_pause = true;
+	for (i = 0; i < vm->n_vcpus; i++)
+		vcpu_kick(&vm->vcpu[i]);
+	while (!vm_all_parked(vm))
+		pthread_cond_wait(&vm->resume, &vm->m.lock);
+	vm->state = VM_PAUSED;
+	return 0;
+}
+
+int vm_resume(struct vm *vm)
+{
+	if (vm->state == VM_RUNNING)
+		return 0;
+	if (vm->state != VM_PAUSED)
+		return -EINVAL;
+	vm->want_pause = false;
+	vm->state = VM_RUNNING;
+	pthread_cond_broadcast(&vm->resume);
+	return 0;
+}

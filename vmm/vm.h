@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_VM_H
+#define CSVVMM_VMM_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/machine.h"
+#include "vmm/boot.h"
+#include "vmm/config.h"
+
+struct board;
+struct kvm_run;
+struct vm;
+
+/**
+ * struct vcpu - One virtual CPU and its thread
+ * @parked:	Outside KVM_RUN and staying there: pause is complete
+ * @exits:	User-space exits since the first KVM_RUN
+ */
+struct vcpu {
+	struct vm *vm;
+	unsigned id;
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	bool have_thread;
+	bool parked;
+	_Atomic uint64_t exits;
+};
+
+enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
+
+/**
+ * struct vm - One guest, by value; never global
+ * @m:		What devices stand on; m.lock is vm.lock
+ * @want_pause:	vCPUs shall leave the guest and wait; vm.lock
+ * @quit:	vCPU threads shall return; vm.lock
+ * @resume:	Signalled when one of the two changes, and when a vCPU parks
+ * @run_size:	Bytes of each vCPU's run page
+ * @start_ns, @first_run_ns: CLOCK_MONOTONIC marks for `status` and bench
+ */
+struct vm {
+	struct machine m;
+	const struct config *cfg;
+	struct boot_files files;
+	struct board *board;
+	int kvm_fd;
+	int run_size;
+	unsigned n_vcpus;
+	struct vcpu *vcpu;
+	enum vm_state state;
+	bool want_pause, quit;
+	pthread_cond_t resume;
+	uint64_t start_ns, first_run_ns;
+	struct boot_info boot;
+};
+
+/**
+ * vm_init() - Everything up to the first KVM_RUN, save the sandbox
+ *
+ * Logs its errors. vm_fini() is safe after success or failure.
+ *
+ * Return: 0 or -errno
+ */
+int vm_init(struct vm *vm, const struct config *cfg);
+void vm_fini(struct vm *vm);
+
+/**
+ * vm_run() - Start the vCPUs, dispatch until the guest ends, stop the vCPUs
+ *
+ * Return: why it ended
+ */
+enum end_reason vm_run(struct vm *vm);
+
+/* Stop all vCPUs and wait until each has left KVM_RUN; vm.lock held (dropped
+ * while waiting). Return: 0, or -EINVAL when the guest is not running. */
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
+
+/* Words for `end_reason`, and the exit status that `csvvmm run` gives. */
+const char *vm_end_words(enum end_reason why);
+int vm_end_status(enum end_reason why);
+
+const char *vm_state_name(enum vm_state state);
+
+/* vmm/vcpu.c */
+int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id);
+int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot);
+void vcpu_fini(struct vcpu *v);
+int vcpu_start(struct vcpu *v);
+/* Make it leave KVM_RUN soon; any thread. */
+void vcpu_kick(struct vcpu *v);
+void vcpu_join(struct vcpu *v);
+
+#endif
