@@ -80,7 +80,7 @@ $(BUILD)/vmm/acpi_dsdt.h: vmm/dsdt.asl
 	$(Q)mkdir -p $(@D)
 	$(Q)iasl -vi -vs -oa -tc -p $(BUILD)/vmm/dsdt $< >$(BUILD)/vmm/dsdt.log 2>&1 || \
 		{ cat $(BUILD)/vmm/dsdt.log; exit 1; }
-	$(Q)sed -e 's/^unsigned char/static const unsigned char/' $(BUILD)/vmm/dsdt.hex >$@
+	$(Q)sed -e 's/^unsigned char [A-Za-z0-9_]*\[\]/static const unsigned char dsdt_aml_code[]/' $(BUILD)/vmm/dsdt.hex >$@
 $(BUILD)/vmm/acpi.o: $(BUILD)/vmm/acpi_dsdt.h
 
 # --- tests -----------------------------------------------------------------
@@ -155,7 +155,8 @@ format-check:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
 FUZZ_CF := -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard core/*.h devices/*.h vmm/*.h vmm/*.cc) Makefile
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard core/*.h devices/*.h vmm/*.h vmm/*.cc) \
+		$(BUILD)/vmm/acpi_dsdt.h Makefile
 	$(say) FUZZ $@
 	$(Q)mkdir -p $(@D)
 	$(Q)CPPFLAGS='$(CPPFLAGS)' LIBS='$(LIBS)' tests/fuzz/build $< $@

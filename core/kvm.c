@@ -71,6 +71,18 @@ static int kvm_map_memory(int vm_fd, const struct gmem *gm)
 	return 0;
 }
 
+/*
+ * No counters for the guest: CPUID hides them, but KVM would still emulate
+ * AMD's legacy ones ([KVM-API] 7.27). A kernel without the switch keeps them.
+ */
+static void kvm_disable_pmu(int vm_fd)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_PMU_CAPABILITY,
+				      .args[0] = KVM_PMU_CAP_DISABLE };
+
+	(void)kvm_ioctl(vm_fd, KVM_ENABLE_CAP, &cap);
+}
+
 int kvm_create_vm(int kvm_fd, const struct gmem *gm)
 {
 	uint64_t identity = KVM_IDENTITY_MAP;
@@ -82,6 +94,7 @@ int kvm_create_vm(int kvm_fd, const struct gmem *gm)
 	while (fd == -EINTR);
 	if (fd < 0)
 		return fd;
+	kvm_disable_pmu(fd);
 	r = kvm_ioctl(fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	if (!r)
 		r = kvm_ioctl_val(fd, KVM_SET_TSS_ADDR, KVM_TSS);

@@ -276,7 +276,8 @@ static int boot_load_rest(struct gmem *gm, const struct boot_place *place,
 	int r = boot_write_tables(gm);
 
 	if (!r)
-		r = acpi_build(gm, BOOT_ACPI, BOOT_ACPI_SIZE, n_vcpus);
+		r = acpi_build(gm, BOOT_ACPI, BOOT_RESET_VECTOR - BOOT_ACPI,
+			       n_vcpus);
 	if (!r)
 		r = boot_write_params(gm, place);
 	if (r < 0)

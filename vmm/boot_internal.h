@@ -12,6 +12,9 @@
 #define BOOT_CMDLINE_ROOM 0x10000u /* with the terminating zero */
 #define BOOT_SEGMENTS_MAX 32
 
+/* Where real mode starts after a reset: at the end of the ACPI area. */
+#define BOOT_RESET_VECTOR 0xffff0
+
 /* Where the setup header is in a bzImage and in boot_params ([BOOT] 1.3). */
 #define BOOT_HDR_OFF 0x1f1u
 #define BOOT_HDR_END 0x290u /* what boot_params has room for */
@@ -69,7 +72,7 @@ int boot_parse_elf(uint8_t *head, uint64_t len, uint64_t file_size,
 int boot_load_elf(struct gmem *gm, int fd, const struct boot_elf *elf,
 		  struct boot_error *err);
 
-/* GDT and page tables for the 64-bit entry. */
+/* GDT and page tables for the 64-bit entry; code at the reset vector. */
 int boot_write_tables(struct gmem *gm);
 /* boot_params with the e820 map. */
 int boot_write_params(struct gmem *gm, const struct boot_place *place);

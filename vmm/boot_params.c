@@ -9,6 +9,7 @@
 
 #include "core/bytes.h"
 #include "core/util.h"
+#include "devices/acpi_regs.h"
 #include "devices/pci.h"
 
 static_assert(sizeof(struct boot_params) == PAGE_SIZE, "boot_params is a page");
@@ -79,6 +80,26 @@ static int write_page_tables(struct gmem *gm)
 	return r;
 }
 
+/*
+ * Linux takes hardware-reduced ACPI for a sign of EFI: it then reboots by EFI
+ * or else, not by ACPI's reset register, as of old: it goes back to real mode
+ * and jumps to the BIOS. Here is the BIOS. (reboot=acpi avoids the detour.)
+ */
+static const uint8_t reset_code[] = {
+	/* mov dx, port; mov al, value; out dx, al; 1: cli; hlt; jmp 1b */
+	0xba,
+	ACPI_PORT_RESET & 0xff,
+	ACPI_PORT_RESET >> 8,
+	0xb0,
+	ACPI_RESET_VALUE,
+	0xee,
+	0xfa,
+	0xf4,
+	0xeb,
+	0xfc
+};
+static_assert(sizeof(reset_code) <= BOOT_HIGH - BOOT_RESET_VECTOR, "no room");
+
 int boot_write_tables(struct gmem *gm)
 {
 	uint8_t buf[sizeof(gdt)];
@@ -88,6 +109,9 @@ int boot_write_tables(struct gmem *gm)
 	for (i = 0; i < ARRAY_SIZE(gdt); i++)
 		put_le64(buf + i * 8, gdt[i]);
 	r = gmem_write(gm, BOOT_GDT, buf, sizeof(buf));
+	if (!r)
+		r = gmem_write(gm, BOOT_RESET_VECTOR, reset_code,
+			       sizeof(reset_code));
 	return r < 0 ? r : write_page_tables(gm);
 }
 
@@ -105,10 +129,10 @@ static void e820_add(struct boot_params *bp, uint64_t start, uint64_t end,
 }
 
 /*
- * 0xa0000 - 0xdffff has RAM behind it, so that nobody's probing there leaves
- * the guest, but is in no entry: Linux takes a PC's video and option ROM
- * range from the allocator whatever the map says, and a "reserved" entry
- * would make an encrypted guest's ROM scan treat it as memory of the host.
+ * 0xa0000 - 0xdffff is in no entry: Linux takes a PC's video and option ROM
+ * range from the allocator whatever the map says. It has RAM behind it all the
+ * same, because Linux scans it as memory for ROMs; in an encrypted guest that
+ * must not become an access to a device.
  * The ECAM window is reserved as PCI firmware does ([PCIFW] 4.1.2).
  */
 static void fill_e820(struct boot_params *bp, const struct gmem *gm)

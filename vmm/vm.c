@@ -108,8 +108,10 @@ static int vm_create(struct vm *vm)
 static int vm_set_cpuid(struct vm *vm, struct vcpu *v,
 			const struct kvm_cpuid2 *host)
 {
+	int khz = kvm_ioctl_val(v->fd, KVM_GET_TSC_KHZ, 0);
 	struct cpuid_opts opts = {
 		.n_vcpus = vm->cfg->vcpus,
+		.tsc_khz = khz > 0 ? (uint32_t)khz : 0,
 		.migratable = vm->cfg->migratable,
 		.tsc_deadline =
 			kvm_cap(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0,

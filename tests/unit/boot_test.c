@@ -212,6 +212,19 @@ static void tables(void **state)
 	assert_int_equal(get64(fx, BOOT_GDT + 0x18), 0x00cf93000000ffff);
 }
 
+/* What a jump to F000:FFF0 runs: writes 1 to port 0x602, then stops. */
+static void reset_vector(void **state)
+{
+	static const uint8_t want[] = { 0xba, 0x02, 0x06, 0xb0, 0x01,
+					0xee, 0xfa, 0xf4, 0xeb, 0xfc };
+	struct fixture *fx = *state;
+	uint8_t got[sizeof(want)];
+
+	open_and_load(fx, NULL);
+	assert_int_equal(gmem_read(&fx->gm, 0xffff0, got, sizeof(got)), 0);
+	assert_memory_equal(got, want, sizeof(want));
+}
+
 static void params(void **state)
 {
 	struct fixture *fx = *state;
@@ -412,15 +425,13 @@ static void load_twice(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(open_missing),    T(open_empty),
-		T(open_directory),  T(open_fifo),
-		T(open_huge),	    T(tables),
-		T(params),	    T(payload),
-		T(e820_small),	    T(e820_large),
-		T(initrd_place),    T(initrd_room),
-		T(cmdline_limit),   T(no_room_for_kernel),
-		T(changed_between), T(not_a_kernel),
-		T(too_many_vcpus),  T(load_twice),
+		T(open_missing),    T(open_empty),    T(open_directory),
+		T(open_fifo),	    T(open_huge),     T(tables),
+		T(reset_vector),    T(params),	      T(payload),
+		T(e820_small),	    T(e820_large),    T(initrd_place),
+		T(initrd_room),	    T(cmdline_limit), T(no_room_for_kernel),
+		T(changed_between), T(not_a_kernel),  T(too_many_vcpus),
+		T(load_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
