@@ -24,6 +24,8 @@
 
 #define VCPU_SIGNAL	(SIGRTMIN + 0)
 #define VCPU_STACK_SIZE KIB(256)
+/* Accesses of one instruction between two looks at immediate_exit. */
+#define PIECES_MAX 4096
 
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (BIT(11) | 6)
@@ -244,11 +246,23 @@ static void vcpu_exit(struct vcpu *v)
 	machine_end(&v->vm->m, END_ERROR);
 }
 
-/* A port or MMIO access is finished by KVM at the next entry only. */
+/*
+ * A port or MMIO access is finished by KVM at the next entry only, and that may
+ * bring the instruction's next access (read-modify-write, a string, a wide
+ * one): KVM looks at immediate_exit behind the instruction, or every 1024
+ * rounds of a string.
+ */
 static void vcpu_complete_exit(struct vcpu *v)
 {
-	v->run->immediate_exit = 1;
-	(void)kvm_ioctl_val(v->fd, KVM_RUN, 0);
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < PIECES_MAX; i++) {
+		v->run->immediate_exit = 1;
+		r = kvm_ioctl_val(v->fd, KVM_RUN, 0);
+		if (r == 0)
+			vcpu_exit(v);
+	}
 }
 
 /* Called with vm.lock held; returns so. */

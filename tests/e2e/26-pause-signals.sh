@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest that is paused in the middle of an instruction, and what signals do.
+# Tiny guests on this machine's KVM.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
+	skip "pause and signals" "/dev/kvm cannot be used"
+	finish
+fi
+
+# guest NAME ELF
+guest() {
+	cat >"$TMP/$1.toml" <<-END
+		name = "$1"
+		vcpus = 1
+		memory = "16M"
+		kernel = "$PWD/$BUILD/guest/$2.elf"
+		[console]
+		file = "$TMP/$1.out"
+	END
+}
+
+# wait_for COMMAND...: until it succeeds, a minute at most
+wait_for() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+guest rmw rmw
+"$CSVVMM" run "$TMP/rmw.toml" </dev/null >"$TMP/rmw.err" 2>&1 &
+pid=$!
+pauses=0
+wait_for has "$TMP/rmw.out" start
+for ((i = 0; i < 100; i++)); do
+	"$CSVVMM" pause rmw >/dev/null 2>&1 || break
+	pauses=$((pauses + 1))
+	"$CSVVMM" resume rmw >/dev/null 2>&1
+done
+wait $pid
+check "paused $pauses times between a read and its write" has "$TMP/rmw.out" SUCCESS
+finish
