@@ -36,16 +36,13 @@ static void on_signal(struct source *src, uint32_t events)
 	machine_end(&run->vm.m, END_KILLED);
 }
 
-/* SIGTERM, SIGINT and SIGHUP end the guest; threads inherit the mask. */
+/* The signals that end the guest; threads inherit the mask. */
 static int run_watch_signals(struct run *run)
 {
 	sigset_t set;
 	int fd, r;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	guardian_signals(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return log_errno(-errno, "signal mask");
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -11,9 +11,24 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/util.h"
 #include "vmm/commands.h"
 
-static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP };
+void guardian_signals(sigset_t *ret_set)
+{
+	static const int may_be_ignored[] = { SIGINT, SIGHUP };
+	struct sigaction sa;
+	size_t i;
+
+	sigemptyset(ret_set);
+	sigaddset(ret_set, SIGTERM);
+	/* Blocking a signal would bring an ignored one back to life. */
+	for (i = 0; i < ARRAY_SIZE(may_be_ignored); i++) {
+		if (sigaction(may_be_ignored[i], NULL, &sa) < 0 ||
+		    sa.sa_handler != SIG_IGN)
+			sigaddset(ret_set, may_be_ignored[i]);
+	}
+}
 
 static int guardian_wait(pid_t child, const sigset_t *set)
 {
@@ -52,15 +67,14 @@ int guardian_run(int (*fn)(void *arg), void *arg)
 	struct termios saved;
 	sigset_t set, old;
 	pid_t parent = getpid(), child;
-	size_t i;
 	int status;
 
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) < 0)
 		return fn(arg);
-	sigemptyset(&set);
+	guardian_signals(&set);
 	sigaddset(&set, SIGCHLD);
-	for (i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
-		sigaddset(&set, forwarded[i]);
+	/* Ignored by whoever started us, the child's end would go unnoticed. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigprocmask(SIG_BLOCK, &set, &old);
 	child = fork();
 	if (child < 0) {

@@ -2,11 +2,19 @@
 #ifndef CSVVMM_VMM_GUARDIAN_H
 #define CSVVMM_VMM_GUARDIAN_H
 
+#include <signal.h>
+
+/*
+ * The signals that end the guest: SIGTERM, and SIGINT and SIGHUP unless the
+ * caller ignores them (nohup; a shell's background job).
+ */
+void guardian_signals(sigset_t *ret_set);
+
 /**
  * guardian_run() - Run @fn so that the terminal survives whatever happens
  *
  * When standard input is a terminal, @fn runs in a child and this process
- * only waits: it passes SIGTERM, SIGINT and SIGHUP on, and afterwards puts
+ * only waits: it passes guardian_signals() on, and afterwards puts
  * the terminal back as it was, even when the child was killed by SIGKILL or
  * by the seccomp filter. Without a terminal @fn is simply called.
  *

@@ -32,6 +32,8 @@ wait_for() {
 	return 1
 }
 
+answers() { "$CSVVMM" status "$1" >/dev/null; }
+
 guest rmw rmw
 "$CSVVMM" run "$TMP/rmw.toml" </dev/null >"$TMP/rmw.err" 2>&1 &
 pid=$!
@@ -44,4 +46,19 @@ for ((i = 0; i < 100; i++)); do
 done
 wait $pid
 check "paused $pauses times between a read and its write" has "$TMP/rmw.out" SUCCESS
+
+guest hup idle
+(
+	trap '' HUP INT
+	exec "$CSVVMM" run "$TMP/hup.toml"
+) </dev/null >"$TMP/hup.err" 2>&1 &
+pid=$!
+check "the idle guest runs" wait_for has "$TMP/hup.out" idle
+kill -HUP $pid
+kill -INT $pid
+check "ignored signals stay ignored (nohup)" answers hup
+kill -TERM $pid
+wait $pid
+check "SIGTERM ends it" [ $? -eq 13 ]
+check "no ignored signal was seen" [ "$(grep -c '^csvvmm: signal' "$TMP/hup.err")" -eq 1 ]
 finish
