@@ -303,7 +303,12 @@ static void *vcpu_main(void *arg)
 	struct vcpu *v = arg;
 	struct vm *vm = v->vm;
 	char name[16] = "vcpu";
+	sigset_t kick;
 
+	/* Whoever started us may have blocked it. */
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	name[4] = (char)('0' + v->id / 10);
 	name[5] = (char)('0' + v->id % 10);
 	(void)pthread_setname_np(pthread_self(), name);

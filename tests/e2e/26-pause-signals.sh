@@ -61,4 +61,13 @@ kill -TERM $pid
 wait $pid
 check "SIGTERM ends it" [ $? -eq 13 ]
 check "no ignored signal was seen" [ "$(grep -c '^csvvmm: signal' "$TMP/hup.err")" -eq 1 ]
+
+guest mask idle
+env --block-signal "$CSVVMM" run "$TMP/mask.toml" </dev/null >"$TMP/mask.err" 2>&1 &
+pid=$!
+check "a guest starts with all signals blocked" wait_for has "$TMP/mask.out" idle
+expect "its vCPU can still be kicked" 0 "$TMP/out" timeout 20 "$CSVVMM" pause mask
+"$CSVVMM" kill mask || kill -KILL $pid
+wait $pid
+check "kill ends it while it is paused" [ $? -eq 13 ]
 finish
