@@ -296,10 +296,18 @@ int vm_pause(struct vm *vm)
 
 int vm_resume(struct vm *vm)
 {
+	unsigned i;
+
 	if (vm->state == VM_RUNNING)
 		return 0;
 	if (vm->state != VM_PAUSED)
 		return -EINVAL;
+	/*
+	 * Lest the guest's watchdogs take the pause for a lock-up. Refused
+	 * where the guest does not use kvm-clock.
+	 */
+	for (i = 0; i < vm->n_vcpus; i++)
+		(void)kvm_ioctl_val(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	vm->want_pause = false;
 	vm->state = VM_RUNNING;
 	pthread_cond_broadcast(&vm->resume);

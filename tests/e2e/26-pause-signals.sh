@@ -47,6 +47,14 @@ done
 wait $pid
 check "paused $pauses times between a read and its write" has "$TMP/rmw.out" SUCCESS
 
+guest pvclock pvclock
+"$CSVVMM" run "$TMP/pvclock.toml" </dev/null >"$TMP/pvclock.err" 2>&1 &
+pid=$!
+wait_for has "$TMP/pvclock.out" start
+"$CSVVMM" pause pvclock && "$CSVVMM" resume pvclock
+wait $pid
+check "kvm-clock tells the guest of the pause" has "$TMP/pvclock.out" SUCCESS
+
 guest hup idle
 (
 	trap '' HUP INT
