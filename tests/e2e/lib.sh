@@ -9,6 +9,8 @@ CSVVMM=$PWD/$BUILD/csvvmm
 TMP=$(mktemp -d)
 CSVVMM_STATE_DIR=$TMP/state
 export CSVVMM_STATE_DIR
+# In the sandbox's empty root the leak checker finds no /proc and exits with 1.
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 tap_n=0
 tap_bad=0
 trap 'rm -rf "$TMP"' EXIT
