@@ -202,3 +202,8 @@ void board_power_button(struct board *b)
 {
 	acpi_power_button(&b->acpi);
 }
+
+int board_console_folder(const struct board *b)
+{
+	return b->chardev.sock_dir;
+}

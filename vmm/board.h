@@ -22,4 +22,7 @@ void board_destroy(struct board *b);
 /* The operator's "stop": press the power button. vm.lock held. */
 void board_power_button(struct board *b);
 
+/* Descriptor of the console socket's folder, or -1; stays the board's. */
+int board_console_folder(const struct board *b);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/util.h"
+#include "vmm/board.h"
 #include "vmm/commands.h"
 #include "vmm/config.h"
 #include "vmm/control.h"
@@ -59,6 +60,7 @@ static int run_watch_signals(struct run *run)
 
 static int run_prepare(struct run *run, const struct config *cfg)
 {
+	struct sandbox_dirs dirs;
 	int r;
 
 	r = vm_init(&run->vm, cfg);
@@ -74,7 +76,9 @@ static int run_prepare(struct run *run, const struct config *cfg)
 		log_warn("sandbox = false: the VMM keeps all its rights");
 		return 0;
 	}
-	return sandbox_enter();
+	dirs.fd[0] = control_folder(run->control);
+	dirs.fd[1] = board_console_folder(run->vm.board);
+	return sandbox_enter(&dirs);
 }
 
 static void run_cleanup(struct run *run)

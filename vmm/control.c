@@ -361,3 +361,8 @@ void control_close(struct control *ctl)
 	util_close(&ctl->dirfd);
 	free(ctl);
 }
+
+int control_folder(const struct control *ctl)
+{
+	return ctl->dirfd;
+}

@@ -22,6 +22,9 @@ struct vm;
 int control_open(struct vm *vm, struct control **ret_ctl);
 void control_close(struct control *ctl);
 
+/* Descriptor of the folder that holds the socket; stays the control's. */
+int control_folder(const struct control *ctl);
+
 /**
  * control_state_dir() - Folder of the sockets, created when missing (0700)
  *

@@ -8,9 +8,14 @@
  *	Must:    raise RLIMIT_MEMLOCK while there are capabilities
  * sandbox_namespaces()
  *	Must:    leave the file system (empty root), the network and System V
- *		 IPC behind; fall back to a user namespace, then to Landlock
+ *		 IPC behind; fall back to a user namespace
  *	Mustn't: run before the last open() and connect(), or with a second
  *		 thread alive
+ * sandbox_landlock()
+ *	Must:    close what namespaces leave open: a descriptor of a folder
+ *		 reaches the old file system by "..". Only the sockets' own
+ *		 folders keep the right to remove a file
+ *	Mustn't: come before the namespaces: it forbids mounting
  * sandbox_capabilities()
  *	Must:    drop every capability, set no_new_privs
  * sandbox_thread()
@@ -24,8 +29,11 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -73,41 +81,90 @@ static int sandbox_empty_root(void)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
+static int write_file(const char *path, const char *text)
+{
+	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return -errno;
+	return 0;
+}
+
+/*
+ * A user namespace of our own, in which our user keeps its number: the
+ * control socket tells clients apart by it.
+ */
+static int sandbox_user_namespace(int flags)
+{
+	unsigned uid = geteuid(), gid = getegid();
+	char map[32];
+	int r;
+
+	if (unshare(flags | CLONE_NEWUSER) < 0)
+		return -errno;
+	r = write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
+	if (!r)
+		r = write_file("/proc/self/uid_map", map);
+	snprintf(map, sizeof(map), "%u %u 1", gid, gid);
+	if (!r)
+		r = write_file("/proc/self/gid_map", map);
+	return r;
+}
+
 int sandbox_namespaces(void)
 {
 	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC;
+	int r = unshare(flags) < 0 ? sandbox_user_namespace(flags) : 0;
 
-	if (unshare(flags) < 0 && unshare(flags | CLONE_NEWUSER) < 0)
-		return -errno;
-	return sandbox_empty_root();
+	return r < 0 ? r : sandbox_empty_root();
 }
 
-int sandbox_landlock(void)
+static int landlock_allow_remove(int ruleset, const struct sandbox_dirs *dirs)
+{
+	size_t i;
+
+	for (i = 0; i < SANDBOX_DIRS_MAX; i++) {
+		struct landlock_path_beneath_attr rule = {
+			.allowed_access = LANDLOCK_ACCESS_FS_REMOVE_FILE,
+			.parent_fd = dirs->fd[i],
+		};
+
+		if (dirs->fd[i] >= 0 &&
+		    syscall(SYS_landlock_add_rule, ruleset,
+			    LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int sandbox_landlock(const struct sandbox_dirs *dirs)
 {
 	/* Access bits of Landlock ABI 1 to 5; an older kernel gets fewer. */
 	static const uint64_t fs_bits[] = { 0,		 BIT(13) - 1,
 					    BIT(14) - 1, BIT(15) - 1,
 					    BIT(15) - 1, BIT(16) - 1 };
 	struct landlock_ruleset_attr attr = { 0 };
-	int abi, fd, r = 0;
+	auto_fd int fd = -1;
+	int abi, r;
 
 	abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
 			   LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 1)
 		return abi < 0 ? -errno : -ENOSYS;
 	attr.handled_access_fs =
-		fs_bits[MIN((size_t)abi, ARRAY_SIZE(fs_bits) - 1)] &
-		/* The control socket is unlinked at the end. */
-		~(uint64_t)LANDLOCK_ACCESS_FS_REMOVE_FILE;
+		fs_bits[MIN((size_t)abi, ARRAY_SIZE(fs_bits) - 1)];
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr,
 			  sizeof(attr.handled_access_fs), 0);
 	if (fd < 0)
 		return -errno;
+	r = landlock_allow_remove(fd, dirs);
+	if (r < 0)
+		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-		r = -errno;
-	(void)close(fd);
-	return r;
+		return -errno;
+	return 0;
 }
 
 int sandbox_capabilities(void)
@@ -125,18 +182,16 @@ int sandbox_capabilities(void)
 	return 0;
 }
 
-int sandbox_enter(void)
+int sandbox_enter(const struct sandbox_dirs *dirs)
 {
-	int r;
+	int r, l;
 
 	r = sandbox_namespaces();
-	if (r < 0) {
-		int l = sandbox_landlock();
-
-		log_debug("namespaces not permitted (%d), Landlock: %d", r, l);
-		if (l < 0)
-			log_warn("sandbox: neither namespaces nor Landlock on this host; seccomp alone keeps the VMM from opening files");
-	}
+	l = sandbox_landlock(dirs);
+	if (r < 0 && l < 0)
+		log_warn("sandbox: neither namespaces nor Landlock on this host; seccomp alone keeps the VMM from opening files");
+	else if (r < 0 || l < 0)
+		log_debug("sandbox: namespaces %d, Landlock %d", r, l);
 	r = sandbox_capabilities();
 	if (r < 0)
 		return log_errno(r, "sandbox: dropping capabilities");

@@ -19,16 +19,27 @@
  */
 int sandbox_limits(uint64_t memory, bool required);
 
+#define SANDBOX_DIRS_MAX 2
+
+/**
+ * struct sandbox_dirs - Folders in which a file may still be removed at the
+ * end: the control socket's and the console socket's
+ * @fd:		O_PATH descriptors, -1 = none
+ */
+struct sandbox_dirs {
+	int fd[SANDBOX_DIRS_MAX];
+};
+
 /**
  * sandbox_enter() - Give up all but the open descriptors
  *
  * Return: 0 or -errno; logged
  */
-int sandbox_enter(void);
+int sandbox_enter(const struct sandbox_dirs *dirs);
 
 /* The stages of sandbox_enter(), for its tests. Return: 0 or -errno. */
 int sandbox_namespaces(void);
-int sandbox_landlock(void);
+int sandbox_landlock(const struct sandbox_dirs *dirs);
 int sandbox_capabilities(void);
 
 enum sandbox_thread { SANDBOX_LOOP, SANDBOX_VCPU, SANDBOX_THREADS };

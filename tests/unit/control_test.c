@@ -842,7 +842,8 @@ static void test_in_sandbox(void **state)
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
-		int r = sandbox_enter();
+		struct sandbox_dirs dirs = { { control_folder(fx.ctl), -1 } };
+		int r = sandbox_enter(&dirs);
 
 		if (!r)
 			r = loop_run(&fx.vm.m.loop);

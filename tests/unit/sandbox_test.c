@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,6 +28,8 @@
 #include "vmm/sandbox.h"
 
 #define CANNOT 77 /* this machine does not permit the stage */
+
+static const struct sandbox_dirs no_dirs = { { -1, -1 } };
 
 static int in_child(int (*fn)(void))
 {
@@ -80,7 +83,7 @@ static void assert_ok(int (*fn)(void))
 
 static int do_open(void)
 {
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)open("/etc/passwd", O_RDONLY);
 	return 2;
@@ -88,7 +91,7 @@ static int do_open(void)
 
 static int do_socket(void)
 {
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)socket(AF_INET, SOCK_STREAM, 0);
 	return 2;
@@ -96,7 +99,7 @@ static int do_socket(void)
 
 static int do_fork(void)
 {
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)fork();
 	return 2;
@@ -106,7 +109,7 @@ static int do_exec(void)
 {
 	char *const argv[] = { NULL };
 
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)execve("/bin/true", argv, argv);
 	return 2;
@@ -114,7 +117,7 @@ static int do_exec(void)
 
 static int do_exec_memory(void)
 {
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)mmap(NULL, 4096, PROT_READ | PROT_EXEC,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -125,7 +128,7 @@ static int do_mprotect_exec(void)
 {
 	void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)mprotect(p, 4096, PROT_READ | PROT_EXEC);
 	return 2;
@@ -133,7 +136,7 @@ static int do_mprotect_exec(void)
 
 static int do_uring_setup(void)
 {
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)syscall(SYS_io_uring_setup, 1, NULL);
 	return 2;
@@ -141,7 +144,7 @@ static int do_uring_setup(void)
 
 static int do_tiocsti(void)
 {
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	(void)syscall(SYS_ioctl, 0, 0x5412 /* TIOCSTI */, "x");
 	return 2;
@@ -199,30 +202,93 @@ static void path_outside(void **state)
 	assert_ok(see_namespaces);
 }
 
+/* DIR/mine and DIR/own/sock; only DIR/own is kept. Return: errno or 0 */
+static int remove_beneath(int (*stage)(const struct sandbox_dirs *))
+{
+	char path[] = "/tmp/csvvmm-sandbox-test-XXXXXX";
+	struct sandbox_dirs dirs = { { -1, -1 } };
+	int top, r;
+
+	if (!mkdtemp(path))
+		return 1;
+	top = open(path, O_PATH | O_DIRECTORY);
+	(void)mkdirat(top, "own", 0700);
+	dirs.fd[0] = openat(top, "own", O_PATH | O_DIRECTORY);
+	(void)close(openat(top, "mine", O_CREAT | O_WRONLY, 0600));
+	(void)close(openat(dirs.fd[0], "sock", O_CREAT | O_WRONLY, 0600));
+	r = stage(&dirs);
+	if (r == -ENOSYS || r == -EOPNOTSUPP)
+		return CANNOT;
+	if (r < 0)
+		return 2;
+	if (unlinkat(dirs.fd[0], "../mine", 0) == 0)
+		return 3; /* out of the folder by ".." */
+	return unlinkat(dirs.fd[0], "sock", 0) == 0 ? 0 : 4;
+}
+
+static int see_remove_landlock(void)
+{
+	return remove_beneath(sandbox_landlock);
+}
+
+static int see_remove_all(void)
+{
+	return remove_beneath(sandbox_enter);
+}
+
+static void remove_only_own(void **state)
+{
+	(void)state;
+	assert_ok(see_remove_landlock);
+	assert_ok(see_remove_all);
+}
+
 static int see_landlock(void)
 {
 	char path[] = "/tmp/csvvmm-sandbox-test-XXXXXX";
-	int fd = mkstemp(path), r = sandbox_landlock();
+	int fd = mkstemp(path), r;
 
-	if (r == -ENOSYS || r == -EOPNOTSUPP) {
-		(void)unlink(path);
+	(void)unlink(path);
+	r = sandbox_landlock(&no_dirs);
+	if (r == -ENOSYS || r == -EOPNOTSUPP)
 		return CANNOT;
-	}
 	if (r < 0 || fd < 0)
 		return 1;
 	if (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
 		return 2;
-	if (open(path, O_WRONLY) >= 0 || errno != EACCES)
+	if (open(path, O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES)
 		return 3;
-	if (write(fd, "x", 1) != 1) /* what is open stays usable */
-		return 4;
-	return unlink(path) == 0 ? 0 : 5; /* as the control socket will be */
+	return write(fd, "x", 1) == 1 ? 0 : 4; /* what is open stays usable */
 }
 
 static void landlock_alone(void **state)
 {
 	(void)state;
 	assert_ok(see_landlock);
+}
+
+/* As an ordinary user: our number stays, so the peers of the control socket
+ * can be told apart. */
+static int see_user_namespace(void)
+{
+	int r;
+
+	if (setgid(1234) < 0 || setuid(1234) < 0)
+		return CANNOT;
+	/* setuid() made /proc/self root's; an ordinary process has its own. */
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	r = sandbox_namespaces();
+	if (r == -EPERM || r == -EACCES || r == -ENOSPC)
+		return CANNOT;
+	if (r < 0)
+		return 1;
+	return geteuid() == 1234 && getegid() == 1234 ? 0 : 2;
+}
+
+static void user_namespace(void **state)
+{
+	(void)state;
+	assert_ok(see_user_namespace);
 }
 
 static int see_capabilities(void)
@@ -319,7 +385,7 @@ static int see_second_vm(void)
 	if (gmem_init(&first, MIB(1), false) < 0 ||
 	    kvm_create_vm(s.kvm_fd, &first) < 0)
 		return 1;
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 2;
 	if (gmem_init(&gm, MIB(2), false) < 0 ||
 	    gmem_write(&gm, 0x1000, code, sizeof(code)) < 0)
@@ -353,7 +419,7 @@ static int do_vcpu_memfd(void)
 {
 	pthread_t t;
 
-	if (sandbox_enter() < 0)
+	if (sandbox_enter(&no_dirs) < 0)
 		return 1;
 	if (memfd_create("x", 0) < 0 ||
 	    pthread_create(&t, NULL, thread_memfd, NULL) != 0)
@@ -375,6 +441,8 @@ int main(void)
 		cmocka_unit_test(forbidden_calls),
 		cmocka_unit_test(path_outside),
 		cmocka_unit_test(landlock_alone),
+		cmocka_unit_test(remove_only_own),
+		cmocka_unit_test(user_namespace),
 		cmocka_unit_test(no_capabilities),
 		cmocka_unit_test(memlock),
 		cmocka_unit_test(second_vm),
