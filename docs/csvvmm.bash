@@ -21,7 +21,8 @@ _csvvmm()
 		run | check)
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur"; compgen -f -X '!*.toml' -- "$cur")
-			[[ $cur == -* ]] && words=--help
+			[[ $cur == -* ]] && words='--help --no-files'
+			[[ $cur == -* && ${COMP_WORDS[1]} == run ]] && words=--help
 			;;
 		doctor) words='--json --syscalls --can-run-linux --help' ;;
 		list) words='--json --help' ;;

@@ -21,8 +21,8 @@ static void print_help(FILE *out)
 	fprintf(out, "usage: csvvmm COMMAND [ARGS]\n\n"
 		     "A small VMM for encrypted guests on KVM.\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s %-20s %s\n", commands[i]->name,
-			commands[i]->args, commands[i]->summary);
+		fprintf(out, "  %-8s %s\n", commands[i]->name,
+			commands[i]->summary);
 	fprintf(out, "\n'csvvmm COMMAND --help' tells more; "
 		     "'csvvmm --version' prints the version.\n");
 }
