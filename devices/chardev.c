@@ -200,6 +200,7 @@ int chardev_init(struct chardev *cd, struct machine *m, enum chardev_kind kind,
 		.out_fd = -1,
 		.listen_fd = -1,
 		.sock_dir = -1,
+		.wait_ms = CHARDEV_WAIT_MS,
 		.in_src = { .fd = -1, .fn = in_ready },
 		.listen_src = { .fd = -1, .fn = accept_ready },
 	};
@@ -268,7 +269,7 @@ void chardev_attach(struct chardev *cd, struct chardev_port *port)
 static bool out_wait(const struct chardev *cd, unsigned *tries, bool look)
 {
 	struct pollfd p = { .fd = cd->out_fd, .events = POLLOUT };
-	unsigned max = cd->out_stalled ? 1 : CHARDEV_WAIT_MS / WAIT_STEP;
+	unsigned max = cd->out_stalled ? 1 : cd->wait_ms / WAIT_STEP;
 	int ms = cd->out_stalled ? 0 : WAIT_STEP;
 
 	while (*tries < max) {

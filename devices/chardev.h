@@ -61,6 +61,7 @@ struct chardev {
 	bool out_blocking; /* a write() to out_fd may block */
 	bool out_stalled;  /* reader did not read in time: no more waiting */
 	bool out_failed;   /* the error was logged */
+	unsigned wait_ms;  /* CHARDEV_WAIT_MS; tests have less patience */
 	uint8_t in[CHARDEV_IN];
 	size_t in_head, in_len;
 	uint64_t dropped;	 /* bytes of output lost in all */

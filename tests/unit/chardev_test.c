@@ -94,6 +94,7 @@ static void std_set(int in, int out)
 static void start(struct fixture *f, enum chardev_kind kind)
 {
 	assert_int_equal(chardev_init(&f->cd, &f->m, kind, f->path), 0);
+	f->cd.wait_ms = 200;
 	chardev_attach(&f->cd, &f->a.port);
 	chardev_attach(&f->cd, &f->b.port);
 }
@@ -584,10 +585,9 @@ static void test_terminal_flood(void **state)
 
 	terminal_start(f, &master, &slave, &t);
 	for (i = 0; i < 3000; i++) {
-		type(f, master, "");
 		assert_int_equal(write(master, "\x01y", 2), 2);
 		if (i % 50 == 0)
-			pump(&f->m, 0);
+			pump(&f->m, 1);
 		if (f->cd.in_paused)
 			break;
 	}
