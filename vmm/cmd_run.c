@@ -21,6 +21,7 @@
 /* One run of one guest; on the stack of run_guest(). */
 struct run {
 	struct vm vm;
+	bool have_vm; /* half-built, maybe */
 	struct control *control;
 	struct source signals;
 };
@@ -63,11 +64,16 @@ static int run_prepare(struct run *run, const struct config *cfg)
 	struct sandbox_dirs dirs;
 	int r;
 
+	/* The name first: who runs already has the disks' locks, too. */
+	r = control_claim(cfg, &run->control);
+	if (r)
+		return r;
 	r = vm_init(&run->vm, cfg);
+	run->have_vm = true;
 	if (!r)
 		r = run_watch_signals(run);
 	if (!r)
-		r = control_open(&run->vm, &run->control);
+		r = control_listen(run->control, &run->vm);
 	if (!r)
 		r = sandbox_limits(cfg->memory, cfg->csv_type != CSV_NONE);
 	if (r)
@@ -85,13 +91,15 @@ static void run_cleanup(struct run *run)
 {
 	int fd = run->signals.fd;
 
-	if (run->control)
-		control_close(run->control);
 	if (fd >= 0) {
 		loop_del(&run->vm.m.loop, &run->signals);
 		(void)close(fd);
 	}
-	vm_fini(&run->vm);
+	if (run->control)
+		control_unlisten(run->control);
+	if (run->have_vm)
+		vm_fini(&run->vm);
+	control_release(run->control);
 }
 
 static int run_guest(void *arg)

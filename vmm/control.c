@@ -268,9 +268,9 @@ static void listen_ready(struct source *src, uint32_t events)
 		accept_starved(ctl);
 }
 
-static int control_listen(struct control *ctl)
+static int claim_name(struct control *ctl)
 {
-	const char *name = ctl->vm->cfg->name;
+	const char *name = ctl->name;
 	int r;
 
 	ctl->dirfd = control_state_dir(NULL);
@@ -289,11 +289,6 @@ static int control_listen(struct control *ctl)
 	ctl->spare_fd = fcntl(ctl->lock_fd, F_DUPFD_CLOEXEC, 0);
 	if (ctl->spare_fd < 0)
 		return log_errno(-errno, "control socket");
-	r = state_listen(ctl->dirfd, name);
-	if (r < 0)
-		return log_errno(r, "listen on the control socket of \"%s\"",
-				 name);
-	ctl->listen.fd = r;
 	return 0;
 }
 
@@ -306,21 +301,19 @@ static int control_watch(struct control *ctl)
 	r = timer_init(&ctl->stall, loop, stall_check);
 	if (!r)
 		r = loop_add(loop, &ctl->listen, fd, EPOLLIN);
-	ctl->listen.fd = fd; /* control_close() closes it in any case */
+	ctl->listen.fd = fd; /* control_unlisten() closes it in any case */
 	return r < 0 ? log_errno(r, "control socket") : 0;
 }
 
-int control_open(struct vm *vm, struct control **ret_ctl)
+int control_claim(const struct config *cfg, struct control **ret_ctl)
 {
 	struct control *ctl = calloc(1, sizeof(*ctl));
 	unsigned i;
 	int r;
 
 	if (!ctl)
-		return -ENOMEM;
-	/* Else the first object would open /dev/urandom, in the sandbox. */
-	json_object_seed(0);
-	ctl->vm = vm;
+		return log_errno(-ENOMEM, "control socket");
+	ctl->name = cfg->name;
 	ctl->dirfd = ctl->lock_fd = ctl->spare_fd = -1;
 	ctl->patience_ns = CONTROL_PATIENCE_NS;
 	ctl->listen = (struct source){ .fd = -1, .fn = listen_ready };
@@ -330,32 +323,21 @@ int control_open(struct vm *vm, struct control **ret_ctl)
 		ctl->client[i].src.fn = client_ready;
 		ctl->client[i].ctl = ctl;
 	}
-	r = control_listen(ctl);
-	if (!r)
-		r = control_watch(ctl);
+	r = claim_name(ctl);
 	if (r < 0) {
-		control_close(ctl);
+		control_release(ctl);
 		return r;
 	}
 	*ret_ctl = ctl;
 	return 0;
 }
 
-void control_close(struct control *ctl)
+void control_release(struct control *ctl)
 {
-	unsigned i;
-	int fd;
-
 	if (!ctl)
 		return;
-	for (i = 0; i < CONTROL_CLIENTS; i++)
-		client_drop(&ctl->client[i]);
-	timer_fini(&ctl->stall, &ctl->vm->m.loop);
-	fd = ctl->listen.fd;
-	loop_del(&ctl->vm->m.loop, &ctl->listen);
-	util_close(&fd);
 	if (ctl->lock_fd >= 0)
-		state_release(ctl->dirfd, ctl->vm->cfg->name);
+		state_release(ctl->dirfd, ctl->name);
 	util_close(&ctl->spare_fd);
 	util_close(&ctl->lock_fd);
 	util_close(&ctl->dirfd);
@@ -365,4 +347,36 @@ void control_close(struct control *ctl)
 int control_folder(const struct control *ctl)
 {
 	return ctl->dirfd;
+}
+
+int control_listen(struct control *ctl, struct vm *vm)
+{
+	int r;
+
+	/* Else the first object would open /dev/urandom, in the sandbox. */
+	json_object_seed(0);
+	ctl->vm = vm;
+	r = state_listen(ctl->dirfd, ctl->name);
+	if (r < 0)
+		return log_errno(r, "listen on the control socket of \"%s\"",
+				 ctl->name);
+	ctl->listen.fd = r;
+	return control_watch(ctl);
+}
+
+void control_unlisten(struct control *ctl)
+{
+	int fd = ctl->listen.fd;
+	struct loop *loop;
+	unsigned i;
+
+	if (!ctl->vm)
+		return;
+	loop = &ctl->vm->m.loop;
+	for (i = 0; i < CONTROL_CLIENTS; i++)
+		client_drop(&ctl->client[i]);
+	timer_fini(&ctl->stall, loop);
+	loop_del(loop, &ctl->listen);
+	util_close(&fd);
+	ctl->vm = NULL;
 }

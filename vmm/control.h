@@ -2,6 +2,7 @@
 #ifndef CSVVMM_VMM_CONTROL_H
 #define CSVVMM_VMM_CONTROL_H
 
+struct config;
 struct control;
 struct vm;
 
@@ -12,15 +13,24 @@ struct vm;
  */
 
 /**
- * control_open() - Claim the guest's name and listen; before the sandbox
+ * control_claim() - Make the guest's name ours: the first step of a start, so
+ * that a second one fails before it touches anything
  *
- * A lock file STATE/NAME.lock (OFD lock) says whether NAME is running, so a
- * stale socket of a killed VMM is replaced.
+ * A lock file STATE/NAME.lock (OFD lock) says whether NAME is running, so what
+ * a killed VMM left behind is replaced.
  *
  * Return: 0 with *ret_ctl; -EEXIST when NAME runs already; -errno. Logged.
  */
-int control_open(struct vm *vm, struct control **ret_ctl);
-void control_close(struct control *ctl);
+int control_claim(const struct config *cfg, struct control **ret_ctl);
+
+/* Give it back, as the last step of an end: whoever gets it next may open the
+ * same disks at once. NULL is fine. */
+void control_release(struct control *ctl);
+
+/* Serve @vm on the socket; before the sandbox. Return: 0 or -errno. Logged. */
+int control_listen(struct control *ctl, struct vm *vm);
+/* Before vm_fini(). Fine without control_listen(), too. */
+void control_unlisten(struct control *ctl);
 
 /* Descriptor of the folder that holds the socket; stays the control's. */
 int control_folder(const struct control *ctl);

@@ -38,6 +38,8 @@ struct control_client {
 
 /**
  * struct control - The server's side
+ * @vm:		NULL until control_listen()
+ * @name:	The guest's; belongs to the caller of control_claim()
  * @lock_fd:	Open as long as the name is ours
  * @spare_fd:	Given up for a moment to turn a client away when the process
  *		has no descriptor left, instead of spinning on accept
@@ -46,6 +48,7 @@ struct control_client {
  */
 struct control {
 	struct vm *vm;
+	const char *name;
 	int dirfd, lock_fd, spare_fd;
 	uint64_t patience_ns;
 	struct source listen;

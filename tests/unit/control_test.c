@@ -99,7 +99,8 @@ static int setup_server(void **state)
 	pthread_mutex_init(&fx.vm.m.lock, NULL);
 	pthread_cond_init(&fx.vm.resume, NULL);
 	assert_int_equal(loop_init(&fx.vm.m.loop, &fx.vm.m.lock), 0);
-	assert_int_equal(control_open(&fx.vm, &fx.ctl), 0);
+	assert_int_equal(control_claim(&fx.cfg, &fx.ctl), 0);
+	assert_int_equal(control_listen(fx.ctl, &fx.vm), 0);
 	return 0;
 }
 
@@ -108,6 +109,14 @@ static int setup_running(void **state)
 	setup_server(state);
 	fx_loop();
 	return 0;
+}
+
+static void close_server(void)
+{
+	if (fx.ctl)
+		control_unlisten(fx.ctl);
+	control_release(fx.ctl);
+	fx.ctl = NULL;
 }
 
 static int teardown(void **state)
@@ -119,7 +128,7 @@ static int teardown(void **state)
 		loop_stop(&fx.vm.m.loop);
 		pthread_join(fx.loop, NULL);
 	}
-	control_close(fx.ctl);
+	close_server();
 	if (fx.vm.cfg)
 		loop_fini(&fx.vm.m.loop);
 	util_close(&fx.dirfd);
@@ -785,14 +794,11 @@ static void test_other_user(void **state)
 static void test_second_vmm(void **state)
 {
 	struct control *second = NULL;
-	struct vm vm = { .cfg = &fx.cfg };
 	char *line;
 
 	(void)state;
-	assert_int_equal(loop_init(&vm.m.loop, &vm.m.lock), 0);
-	assert_int_equal(control_open(&vm, &second), -EEXIST);
+	assert_int_equal(control_claim(&fx.cfg, &second), -EEXIST);
 	assert_null(second);
-	loop_fini(&vm.m.loop);
 	/* The loser has not taken the winner's files away. */
 	assert_int_equal(control_request(NAME, "ping", &line), 0);
 	assert_string_equal(line, "{\"ok\":true}");
@@ -821,8 +827,7 @@ static void test_pause_resume_kill(void **state)
 	pthread_join(fx.loop, NULL);
 	fx.looping = false;
 	assert_int_equal(fx.vm.m.end, END_KILLED);
-	control_close(fx.ctl);
-	fx.ctl = NULL;
+	close_server();
 	assert_int_equal(faccessat(fx.dirfd, NAME ".sock", F_OK, 0), -1);
 	assert_int_equal(faccessat(fx.dirfd, NAME ".lock", F_OK, 0), -1);
 }
@@ -847,7 +852,7 @@ static void test_in_sandbox(void **state)
 
 		if (!r)
 			r = loop_run(&fx.vm.m.loop);
-		control_close(fx.ctl);
+		close_server();
 		_exit(r < 0);
 	}
 	fill(fd);
