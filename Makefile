@@ -95,7 +95,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIB)
 GUEST_CF := -std=c11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -no-pie \
 	-mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -Wall -Wextra -Werror
-$(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S tests/guest/guest.ld tests/guest/guest.h
+$(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S tests/guest/guest.ld $(wildcard tests/guest/*.h)
 	$(say) GUEST $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(subst -mcmodel=kernel,-mcmodel=small,$(GUEST_CF)) -nostdlib -static -Wl,--build-id=none \

@@ -13,7 +13,17 @@ export CSVVMM_STATE_DIR
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 tap_n=0
 tap_bad=0
-trap 'rm -rf "$TMP"' EXIT
+vms=()
+trap cleanup EXIT
+
+# What a failed test may have left running must not outlive the script.
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	local pid
+	for pid in "${vms[@]}"; do kill -9 "$pid"; done 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$TMP"
+}
 
 ok() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $*"; }
 not_ok() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $*"; }
@@ -47,6 +57,81 @@ expect() {
 		tail -n 40 "$out" | sed 's/^/# /'
 		not_ok "$name"
 	fi
+}
+
+# --- guests ------------------------------------------------------------------
+
+# The tiny guests of tests/guest run on any KVM, also one that only emulates.
+need_kvm() {
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] && return
+	skip "$(basename "$0" .sh)" "no /dev/kvm that this user may open"
+	finish
+}
+
+# guest NAME [ELF] <<<'more lines': writes $TMP/NAME.toml
+guest() {
+	{
+		printf 'name = "%s"\nkernel = "%s"\n' "$1" \
+			"$PWD/$BUILD/guest/${2:-$1}.elf"
+		cat
+	} >"$TMP/$1.toml"
+}
+
+# start NAME: runs it in the background; output in $TMP/NAME.out, .err. $vm
+# is its process. Standard input is that of the caller.
+start() {
+	"$CSVVMM" run "$TMP/$1.toml" >"$TMP/$1.out" 2>"$TMP/$1.err" <&0 &
+	vm=$!
+	vms+=("$vm")
+}
+
+# ended STATUS: the VM that was started last ends with this exit status
+ended() {
+	local got
+	wait_for gone "$vm" || return 1
+	wait "$vm"
+	got=$?
+	[ "$got" -eq "$1" ] && return 0
+	echo "# exit status $got, expected $1"
+	return 1
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
+
+# wait_for COMMAND...: until it succeeds; gives up after a minute or two
+wait_for() {
+	local i
+	for ((i = 0; i < 1200; i++)); do
+		"$@" 2>/dev/null && return 0
+		sleep 0.05
+	done
+	echo "# waited in vain: $*"
+	return 1
+}
+
+printed() { grep -qF -- "$2" "$1"; }
+
+# clean: no socket, lock or process of any guest here is left
+clean() {
+	local left
+	left=$(ls -A "$CSVVMM_STATE_DIR" 2>/dev/null)
+	left+=$(grep -lsz "^$TMP/.*toml" /proc/[0-9]*/cmdline)
+	[ -z "$left" ] && return 0
+	echo "# left behind: $left"
+	return 1
+}
+
+# last_words FILE TEXT: the last line of csvvmm on standard error
+last_words() {
+	tail -n 1 "$1" | grep -qF -- "$2" && return 0
+	echo "# last line: $(tail -n 1 "$1")"
+	return 1
+}
+
+# status NAME KEY: a value of `csvvmm status --json`, numbers and lists too
+status() {
+	"$CSVVMM" status --json "$1" | tr -d ' \n' |
+		sed -nE "s/.*\"$2\":(\[[^]]*\]|\"[^\"]*\"|[^,}]*).*/\1/p"
 }
 
 finish() { echo "1..$tap_n"; exit $((tap_bad > 0)); }

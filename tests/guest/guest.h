@@ -252,6 +252,59 @@ static inline const uint8_t *acpi_find(const uint8_t *boot_params,
 	return NULL;
 }
 
+/* --- interrupts and exceptions -------------------------------------------------- */
+
+#define CODE64	   0x10
+#define VECTOR	   0x51 /* the interrupt that is counted in guest_irqs */
+#define OTHER	   0x61 /* one that is not */
+
+extern const uint8_t guest_irq_entry[], guest_other_entry[], guest_nmi_entry[];
+extern const uint8_t guest_exceptions[];
+extern volatile uint32_t guest_irqs; /* since the start */
+
+/* Every guest that calls guest_idt() has one; guest_die() will do. */
+_Noreturn void guest_exception(uint32_t vector);
+
+static inline _Noreturn void guest_die(uint32_t vector)
+{
+	puts("exception ");
+	put_dec(vector);
+	puts("\n");
+	guest_fail("an exception");
+}
+
+/* VECTOR is counted, the rest and NMIs are ignored; switches the APIC on. */
+static inline void guest_idt(void)
+{
+	static struct {
+		uint16_t low, cs, flags, mid;
+		uint32_t high, zero;
+	} idt[256];
+	struct __attribute__((packed)) {
+		uint16_t limit;
+		uint64_t base;
+	} idtr = { sizeof(idt) - 1, (uint64_t)idt };
+	unsigned i;
+
+	for (i = 0; i < 256; i++) {
+		uint64_t to = (uint64_t)guest_other_entry;
+
+		if (i == VECTOR)
+			to = (uint64_t)guest_irq_entry;
+		if (i < 32)
+			to = (uint64_t)guest_exceptions + 16ul * i;
+		if (i == 2)
+			to = (uint64_t)guest_nmi_entry;
+		idt[i].low = (uint16_t)to;
+		idt[i].mid = (uint16_t)(to >> 16);
+		idt[i].high = (uint32_t)(to >> 32);
+		idt[i].cs = CODE64;
+		idt[i].flags = 0x8e00; /* present, interrupt gate */
+	}
+	__asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
+	mmio_write32(LAPIC + LAPIC_SVR, 0x1ff);
+}
+
 /* --- other vCPUs -------------------------------------------------------------- */
 
 /* INIT, SIPI. The vCPU ends up in guest_ap_main(), on its own stack. */

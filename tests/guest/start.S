@@ -81,7 +81,36 @@ ap_start:
 guest_ap_main:
 	ret
 
+	/* For guest_idt(): counts interrupts, and says which exception came. */
+	.globl	guest_irq_entry, guest_other_entry, guest_nmi_entry
+	.globl	guest_exceptions
+guest_irq_entry:
+	lock incl guest_irqs(%rip)
+guest_other_entry:
+	pushq	%rax
+	movl	$0xfee000b0, %eax	/* end of interrupt */
+	movl	$0, (%rax)
+	popq	%rax
+guest_nmi_entry:
+	iretq
+	.balign	16
+guest_exceptions:
+	.set	i, 0
+	.rept	32
+	.balign	16
+	movl	$i, %edi
+	jmp	guest_exception
+	.set	i, i + 1
+	.endr
+	.weak	guest_exception
+guest_exception:
+	jmp	1b
+
 	.bss
+	.globl	guest_irqs
+	.balign	4
+guest_irqs:
+	.skip	4
 	.balign	4096
 	.skip	STACK_SIZE
 stack_top:
