@@ -54,7 +54,7 @@ kernel 'a truncated ELF header' 1 'kernel'
 head -c 4500 "$elf" >"$TMP/kernel"
 kernel 'a truncated ELF segment' 1 'kernel'
 head -c 65536 /dev/urandom >"$TMP/kernel"
-kernel 'random bytes' 1 'neither bzImage nor ELF'
+kernel 'random bytes' 1 'neither a bzImage nor an ELF'
 truncate -s 2G "$TMP/kernel"
 kernel '2 GiB of nothing' 1 'kernel'
 mkdir "$TMP/kernel"
