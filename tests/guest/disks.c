@@ -30,14 +30,15 @@ static void expect(const char *what, const struct vdev *v, uint32_t type,
 
 static void ranges(void)
 {
-	static const uint64_t far[] = { SECTORS, SECTORS - 1, SECTORS + 1,
-					1ul << 32, 1ul << 54, 1ul << 55,
-					1ul << 63, ~0ul, ~0ul - 1 };
+	static const uint64_t far[] = { SECTORS,   SECTORS - 1, SECTORS + 1,
+					1ul << 32, 1ul << 54,	1ul << 55,
+					1ul << 63, ~0ul,	~0ul - 1 };
 	unsigned i;
 
 	expect("the last sector", &dev, BLK_IN, SECTORS - 1, 512, BLK_OK);
 	for (i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
-		expect("read past the end", &dev, BLK_IN, far[i], 1024, BLK_IOERR);
+		expect("read past the end", &dev, BLK_IN, far[i], 1024,
+		       BLK_IOERR);
 		expect("write past the end", &dev, BLK_OUT, far[i], 1024,
 		       BLK_IOERR);
 	}
@@ -48,8 +49,9 @@ static void ranges(void)
 
 static void types(void)
 {
-	static const uint32_t unknown[] = { 2, 3, 5, 7, 9, 10, 12, 14, 255,
-					    0x80000000, 0xffffffff };
+	static const uint32_t unknown[] = { 2,	 3,	     5,		7,
+					    9,	 10,	     12,	14,
+					    255, 0x80000000, 0xffffffff };
 	unsigned i;
 
 	for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)

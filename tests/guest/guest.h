@@ -254,9 +254,9 @@ static inline const uint8_t *acpi_find(const uint8_t *boot_params,
 
 /* --- interrupts and exceptions -------------------------------------------------- */
 
-#define CODE64	   0x10
-#define VECTOR	   0x51 /* the interrupt that is counted in guest_irqs */
-#define OTHER	   0x61 /* one that is not */
+#define CODE64 0x10
+#define VECTOR 0x51 /* the interrupt that is counted in guest_irqs */
+#define OTHER  0x61 /* one that is not */
 
 extern const uint8_t guest_irq_entry[], guest_other_entry[], guest_nmi_entry[];
 extern const uint8_t guest_exceptions[];

@@ -12,10 +12,10 @@
 #define PATTERN 0x5aa5c33c00000000ul
 #define HOLE	0xc0000000ul
 /* What the entry tables of vmm/boot.h map, and what map_more() does. */
-#define GIB	0x40000000ul
+#define GIB	  0x40000000ul
 #define ENTRY_GIB 4ul
 #define MORE_GIB  12ul
-#define MAPPED	((ENTRY_GIB + MORE_GIB) * GIB)
+#define MAPPED	  ((ENTRY_GIB + MORE_GIB) * GIB)
 
 static uint64_t pages, high_pages, wrong;
 static uint64_t page_dir[MORE_GIB][512] __attribute__((aligned(4096)));

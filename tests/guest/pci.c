@@ -86,10 +86,10 @@ static void onto_another(void)
 
 static void onto_ram(void)
 {
-	static const uint32_t bad[] = { 0, 0x8000, 0x100000, 0x200000,
-					(uint32_t)ECAM, 0xfee00000, 0xfec00000,
-					0xffff8000, 0xcfff8000, 0xe0000000,
-					0xc0000000 };
+	static const uint32_t bad[] = { 0,	    0x8000,	    0x100000,
+					0x200000,   (uint32_t)ECAM, 0xfee00000,
+					0xfec00000, 0xffff8000,	    0xcfff8000,
+					0xe0000000, 0xc0000000 };
 	volatile uint32_t *p = (volatile uint32_t *)buf;
 	unsigned i;
 
@@ -199,9 +199,17 @@ static void msix_works(void)
 static void msix_garbage(void)
 {
 	static const uint64_t addr[] = {
-		0,	    0x100000,	0xfee0f000, 0xfeeff00c,
-		0xfec00000, 0xd0000000, ~0ul,	    0x1fee00000ul,
-		0xfee000000000ul, 0xfeefffffffffffful, 3,
+		0,
+		0x100000,
+		0xfee0f000,
+		0xfeeff00c,
+		0xfec00000,
+		0xd0000000,
+		~0ul,
+		0x1fee00000ul,
+		0xfee000000000ul,
+		0xfeefffffffffffful,
+		3,
 	};
 	unsigned i;
 

@@ -28,8 +28,8 @@ static void works(const char *what)
 /* Sizes that must not be taken: the register keeps what it had. */
 static void sizes(void)
 {
-	static const uint16_t bad[] = { 0, 3, 6, 17, 255, 257, 0x8001, 0xffff,
-					0x8000, 512 };
+	static const uint16_t bad[] = { 0,   3,	     6,	     17,     255,
+					257, 0x8001, 0xffff, 0x8000, 512 };
 	unsigned i;
 
 	negotiate();
@@ -46,12 +46,11 @@ static void sizes(void)
 static void addresses(void)
 {
 	const uint64_t good = (uint64_t)&other;
-	const uint64_t bad[] = { 0xc0000000,	 ECAM,
-				 0xd0000000,	 ram_end,
-				 ram_end - 16,	 1ul << 40,
-				 ~0ul - 4095,	 ~0ul - 15,
-				 0xfee00000,	 good + 1,
-				 0x8000000000000000ul };
+	const uint64_t bad[] = {
+		0xc0000000,   ECAM,	 0xd0000000,	      ram_end,
+		ram_end - 16, 1ul << 40, ~0ul - 4095,	      ~0ul - 15,
+		0xfee00000,   good + 1,	 0x8000000000000000ul
+	};
 	unsigned i, area;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -60,8 +59,7 @@ static void addresses(void)
 			if (area && bad[i] == ram_end - 16)
 				continue;
 			negotiate();
-			vdev_queue_at(&dev, 0, VQ_SIZE,
-				      area == 0 ? bad[i] : good,
+			vdev_queue_at(&dev, 0, VQ_SIZE, area == 0 ? bad[i] : good,
 				      area == 1 ? bad[i] : good + 512,
 				      area == 2 ? bad[i] : good + 1024);
 			vdev_set_status(&dev, S_DRIVER_OK);

@@ -274,9 +274,8 @@ static void good(const struct vdev *v, const struct target *t)
 	vdev_must(v, &ring, 1, t->name);
 }
 
-static void attack(const struct vdev *v, const struct target *t,
-		   const char *name, void (*make)(const struct target *),
-		   uint64_t features)
+static void attack(const struct vdev *v, const struct target *t, const char *name,
+		   void (*make)(const struct target *), uint64_t features)
 {
 	uint16_t used;
 

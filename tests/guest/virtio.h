@@ -312,13 +312,19 @@ struct blk_hdr {
 	uint64_t sector;
 };
 
-enum { BLK_IN, BLK_OUT, BLK_FLUSH = 4, BLK_ID = 8, BLK_DISCARD = 11, BLK_ZEROES = 13 };
+enum {
+	BLK_IN,
+	BLK_OUT,
+	BLK_FLUSH = 4,
+	BLK_ID = 8,
+	BLK_DISCARD = 11,
+	BLK_ZEROES = 13
+};
 enum { BLK_OK, BLK_IOERR, BLK_UNSUPP };
 
 /* Header, data, status in descriptors 0 to 2 of @r; no kick. */
 static inline void blk_put(volatile struct vring *r, volatile struct blk_hdr *hdr,
-			   uint64_t data, uint32_t len,
-			   volatile uint8_t *status)
+			   uint64_t data, uint32_t len, volatile uint8_t *status)
 {
 	bool in = hdr->type == BLK_IN || hdr->type == BLK_ID;
 
@@ -331,8 +337,8 @@ static inline void blk_put(volatile struct vring *r, volatile struct blk_hdr *hd
 
 /* One request from start to end on queue 0. Return: its status byte. */
 static inline uint8_t blk_do(const struct vdev *v, volatile struct vring *r,
-			     uint32_t type, uint64_t sector, volatile void *data,
-			     uint32_t len)
+			     uint32_t type, uint64_t sector,
+			     volatile void *data, uint32_t len)
 {
 	static volatile struct blk_hdr hdr;
 	static volatile uint8_t status;
