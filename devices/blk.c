@@ -7,6 +7,10 @@
  * @stalled is set; it is looked at again after completions have freed some.
  * Kicks stay switched off in the ring meanwhile. Whatever is left undone at
  * the end of a turn pokes the eventfd, so that the loop comes back.
+ *
+ * A reset takes no time: what is in flight on the host is cancelled as far as
+ * that goes, and the reset is over when the last completion has come. Until
+ * then guest memory may be written, so the driver has to wait.
  */
 #include "devices/blk.h"
 
@@ -19,6 +23,7 @@
 #include <sys/mman.h>
 
 #include "core/bytes.h"
+#include "core/log.h"
 #include "core/machine.h"
 #include "core/util.h"
 #include "devices/blk_req.h"
@@ -26,6 +31,10 @@
 
 /* Chains from one queue in one turn, before the loop may serve others. */
 #define BLK_TURN 256
+
+/* How long the host may take for what is in flight, ... */
+#define BLK_PATIENCE_MS 5000 /* ... at the end of the VMM */
+#define BLK_COMPLAIN_MS 5000 /* ... before a line in the log */
 
 #define BLK_CONFIG_LEN \
 	offsetof(struct virtio_blk_config, max_secure_erase_sectors)
@@ -89,10 +98,26 @@ static void blk_notify(struct blk *b)
 	}
 }
 
+/* Is the last request of before the reset gone? */
+static bool blk_dropped_all(struct blk *b)
+{
+	if (b->io.head || b->io.n_inflight)
+		return false;
+	b->dropping = false;
+	return true;
+}
+
+static void blk_check_reset(struct blk *b)
+{
+	if (b->dropping && blk_dropped_all(b))
+		virtio_reset_done(&b->virtio);
+}
+
 /* One turn: start what is queued, take results, go on. */
 static void blk_turn(struct blk *b)
 {
 	blk_io_run(&b->io);
+	blk_check_reset(b);
 	blk_req_serve_waiting(b);
 	if (!b->quiesced)
 		blk_pump_stalled(b);
@@ -134,7 +159,7 @@ static int blk_start(struct virtio_dev *dev)
 	return 0;
 }
 
-static void blk_stop(struct virtio_dev *dev)
+static int blk_stop(struct virtio_dev *dev)
 {
 	struct blk *b = to_blk(dev);
 	struct blk_op *op;
@@ -145,20 +170,23 @@ static void blk_stop(struct virtio_dev *dev)
 		blk_req_done(op, -ECANCELED);
 	if (b->io.n_inflight && b->io.engine->cancel)
 		b->io.engine->cancel(&b->io);
-	blk_io_drain(&b->io);
-	b->dropping = false;
 	b->stalled = 0;
 	b->notify = 0;
+	blk_io_run(&b->io);
+	return blk_dropped_all(b) ? 0 : -EINPROGRESS;
 }
 
 void blk_quiesce(struct blk *b)
 {
 	b->quiesced = true;
 	while (b->io.head || b->io.n_inflight || b->wait_head) {
-		blk_io_drain(&b->io);
+		if (blk_io_drain(&b->io, BLK_COMPLAIN_MS) < 0)
+			log_guest("disk %s: still waiting for %u requests on the host",
+				  b->id, b->io.n_inflight);
 		blk_req_serve_waiting(b);
 	}
 	blk_notify(b);
+	blk_check_reset(b);
 }
 
 void blk_resume(struct blk *b)
@@ -310,6 +338,7 @@ int blk_create_engine(struct machine *m, struct disk *disk, unsigned n_queues,
 	if (!b)
 		return -ENOMEM;
 	b->disk = disk;
+	b->patience_ms = BLK_PATIENCE_MS;
 	b->io.event = -1;
 	b->io.src.fd = -1;
 	memcpy(b->id, id, strlen(id));
@@ -331,12 +360,21 @@ int blk_create(struct machine *m, struct disk *disk, unsigned n_queues,
 void blk_destroy(struct blk *b)
 {
 	struct machine *m;
+	bool hangs;
 
 	if (!b)
 		return;
 	m = b->virtio.m;
-	blk_stop(&b->virtio);
+	virtio_reset(&b->virtio);
+	hangs = blk_io_drain(&b->io, b->patience_ms) < 0;
+	blk_check_reset(b);
 	virtio_fini(&b->virtio);
+	if (hangs) {
+		log_warn("disk %s: the host does not finish %u requests: ending without them",
+			 b->id, b->io.n_inflight);
+		loop_del(&m->loop, &b->io.src);
+		return;
+	}
 	blk_fini_io(b, m);
 	free(b);
 }

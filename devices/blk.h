@@ -24,6 +24,12 @@ struct disk;
  */
 int blk_create(struct machine *m, struct disk *disk, unsigned n_queues,
 	       const char *id, struct blk **ret_blk);
+
+/*
+ * Waits for what the host has not finished, 5 seconds at most: a disk that
+ * hangs must not keep the VMM. Then its memory stays, as the kernel may come
+ * back to it until the process ends.
+ */
 void blk_destroy(struct blk *b);
 struct virtio_dev *blk_virtio(struct blk *b);
 

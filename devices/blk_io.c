@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "core/util.h"
+
+/* What could not be submitted is tried again that often. */
+#define WAIT_MS 100
 
 static int blk_io_choose(struct blk_io *io)
 {
@@ -72,15 +76,28 @@ void blk_io_run(struct blk_io *io)
 		io->engine->reap(io);
 }
 
-void blk_io_drain(struct blk_io *io)
+static uint64_t now_ms(void)
 {
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int blk_io_drain(struct blk_io *io, unsigned ms)
+{
+	uint64_t end = now_ms() + ms;
+
 	while (io->head || io->n_inflight) {
 		io->engine->submit(io);
 		if (io->n_inflight)
-			io->engine->wait(io);
+			io->engine->wait(io, MIN(ms, WAIT_MS));
 		if (io->engine->reap)
 			io->engine->reap(io);
+		if ((io->head || io->n_inflight) && now_ms() >= end)
+			return -ETIMEDOUT;
 	}
+	return 0;
 }
 
 void blk_io_poke(struct blk_io *io)

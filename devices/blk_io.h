@@ -42,7 +42,8 @@ struct blk_op {
  * @submit:	Start what is queued, as far as possible; what remains is
  *		taken up by a later call, which blk_io_poke() has arranged
  * @reap:	Report what is complete, without waiting
- * @wait:	Wait until at least one operation in flight is complete
+ * @wait:	Wait until at least one operation in flight is complete, or
+ *		@ms are over, or a signal came
  * @cancel:	Try to make what is in flight end early
  *
  * @submit and @reap report through blk_io.done. @reap, @wait and @cancel are
@@ -54,7 +55,7 @@ struct blk_engine {
 	void (*fini)(struct blk_io *io);
 	void (*submit)(struct blk_io *io);
 	void (*reap)(struct blk_io *io);
-	void (*wait)(struct blk_io *io);
+	void (*wait)(struct blk_io *io, unsigned ms);
 	void (*cancel)(struct blk_io *io);
 };
 
@@ -100,8 +101,14 @@ struct blk_op *blk_io_dequeue(struct blk_io *io);
 /* Start what is queued and report what is complete, once. */
 void blk_io_run(struct blk_io *io);
 
-/* Go on until nothing is queued and nothing is in flight. */
-void blk_io_drain(struct blk_io *io);
+/**
+ * blk_io_drain() - Go on until nothing is queued and nothing is in flight
+ *
+ * Waits for the host's storage, hence not with a guest running.
+ *
+ * Return: 0; -ETIMEDOUT when something is left after @ms
+ */
+int blk_io_drain(struct blk_io *io, unsigned ms);
 
 /* Make @event ready: the loop calls again. And take the readiness away. */
 void blk_io_poke(struct blk_io *io);

@@ -64,8 +64,10 @@ struct blk_req {
  * struct blk - The device
  * @stalled:	Queues (bits) to look at again although no kick will come
  * @notify:	Queues (bits) that got used buffers since the last interrupt
- * @dropping:	The driver reset the device: forget what completes
+ * @dropping:	The driver reset the device: forget what completes. Ends when
+ *		nothing is in flight any more
  * @quiesced:	Take no requests
+ * @patience_ms: How long blk_destroy() waits for the host
  * @free, @n_free: stack of unused slots; the last one used is the next
  * @bounce_free, @n_bounce: stack of unused bounce buffers
  * @wait_head, @wait_tail: requests waiting for a bounce buffer
@@ -77,6 +79,7 @@ struct blk {
 	char id[BLK_ID_LEN + 1];
 	uint32_t stalled, notify;
 	bool dropping, quiesced;
+	unsigned patience_ms;
 	uint8_t *bounce_mem;
 	uint8_t *bounce_free[BLK_BOUNCES];
 	unsigned n_bounce;

@@ -22,13 +22,11 @@
 #include <liburing.h>
 #include <stdlib.h>
 
-#include "core/log.h"
 #include "core/util.h"
 #include "devices/disk.h"
 
-#define URING_IOVS	(2 * BLK_IOV_MAX)
-#define URING_FEATURES	(IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_EXT_ARG)
-#define URING_WAIT_SECS 5
+#define URING_IOVS     (2 * BLK_IOV_MAX)
+#define URING_FEATURES (IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_EXT_ARG)
 
 struct uring {
 	struct io_uring ring;
@@ -213,21 +211,14 @@ static void uring_reap(struct blk_io *io)
 	}
 }
 
-/*
- * However long it takes: guest memory may be written until then, and a reset
- * driver will use it for something else.
- */
-static void uring_wait(struct blk_io *io)
+static void uring_wait(struct blk_io *io, unsigned ms)
 {
-	struct __kernel_timespec ts = { .tv_sec = URING_WAIT_SECS };
+	struct __kernel_timespec ts = { .tv_sec = ms / 1000,
+					.tv_nsec = ms % 1000 * 1000000LL };
 	struct uring *u = io->priv;
 	struct io_uring_cqe *cqe;
-	int r;
 
-	r = io_uring_wait_cqe_timeout(&u->ring, &cqe, &ts);
-	if (r == -ETIME)
-		log_guest("disk: still waiting for %u requests on the host",
-			  io->n_inflight);
+	(void)io_uring_wait_cqe_timeout(&u->ring, &cqe, &ts);
 }
 
 /* Not known before Linux 5.19: completes with -EINVAL then, and we wait. */
@@ -241,7 +232,7 @@ static void uring_cancel(struct blk_io *io)
 	io_uring_prep_cancel(sqe, NULL,
 			     IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
 	io_uring_sqe_set_data(sqe, NULL);
-	(void)io_uring_submit(&u->ring);
+	(void)uring_flush(io);
 }
 
 const struct blk_engine blk_engine_uring = {

@@ -158,9 +158,10 @@ static int console_start(struct virtio_dev *dev)
 	return 0;
 }
 
-static void console_stop(struct virtio_dev *dev)
+static int console_stop(struct virtio_dev *dev)
 {
 	console_of(dev)->tx_busy = false;
+	return 0;
 }
 
 static void console_kick(struct virtio_dev *dev, unsigned q)

@@ -127,7 +127,7 @@ static int net_start(struct virtio_dev *dev)
 	return 0;
 }
 
-static void net_stop(struct virtio_dev *dev)
+static int net_stop(struct virtio_dev *dev)
 {
 	struct net *n = net_of(dev);
 
@@ -135,6 +135,7 @@ static void net_stop(struct virtio_dev *dev)
 	net_rx_forget(n);
 	n->running = false;
 	net_watch(n);
+	return 0;
 }
 
 static void net_kick(struct virtio_dev *dev, unsigned q)

@@ -72,9 +72,10 @@ static int rng_start(struct virtio_dev *dev)
 	return 0;
 }
 
-static void rng_stop(struct virtio_dev *dev)
+static int rng_stop(struct virtio_dev *dev)
 {
 	(void)dev;
+	return 0;
 }
 
 static const struct virtio_model rng_model = {

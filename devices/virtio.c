@@ -68,6 +68,7 @@ int virtio_init(struct virtio_dev *dev, struct machine *m)
 	dev->acked = 0;
 	dev->status = 0;
 	dev->started = false;
+	dev->resetting = false;
 	dev->config_generation = 0;
 	for (i = 0; i < VIRTIO_QUEUES_MAX; i++) {
 		dev->queue[i].dev = dev;
@@ -103,17 +104,34 @@ void virtio_fini(struct virtio_dev *dev)
 	dev->m = NULL;
 }
 
-void virtio_reset(struct virtio_dev *dev)
+static void virtio_reset_finish(struct virtio_dev *dev)
 {
 	unsigned i;
 
-	if (dev->started)
-		dev->model->stop(dev);
-	dev->started = false;
 	dev->status = 0;
 	dev->acked = 0;
 	for (i = 0; i < dev->n_queues; i++)
 		virtio_queue_reset(dev, &dev->queue[i]);
+	if (dev->transport && dev->transport->reset)
+		dev->transport->reset(dev);
+}
+
+void virtio_reset(struct virtio_dev *dev)
+{
+	if (dev->resetting)
+		return;
+	if (dev->started) {
+		dev->started = false;
+		dev->resetting = dev->model->stop(dev) == -EINPROGRESS;
+	}
+	if (!dev->resetting)
+		virtio_reset_finish(dev);
+}
+
+void virtio_reset_done(struct virtio_dev *dev)
+{
+	dev->resetting = false;
+	virtio_reset_finish(dev);
 }
 
 static bool virtio_features_ok(const struct virtio_dev *dev)
@@ -161,6 +179,8 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t status)
 		virtio_reset(dev);
 		return;
 	}
+	if (dev->resetting)
+		return;
 	dev->status |= fresh & (VIRTIO_CONFIG_S_ACKNOWLEDGE |
 				VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FAILED);
 	if ((fresh & VIRTIO_CONFIG_S_FEATURES_OK) && virtio_features_ok(dev))
@@ -180,7 +200,7 @@ void virtio_needs_reset(struct virtio_dev *dev, const char *why)
 {
 	unsigned i;
 
-	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	if (dev->resetting || (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return;
 	log_guest("virtio-%s: the driver must reset it: %s", dev->model->name,
 		  why);
@@ -195,7 +215,7 @@ void virtio_needs_reset(struct virtio_dev *dev, const char *why)
 /* virtq_start() has checked the ring's addresses and it is not broken. */
 static bool virtio_queue_live(const struct virtio_dev *dev, unsigned q)
 {
-	return (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) &&
+	return (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && !dev->resetting &&
 	       dev->queue[q].enabled && !dev->queue[q].vq.broken;
 }
 

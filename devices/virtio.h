@@ -21,8 +21,9 @@ struct virtio_dev;
  * @id:		[VIRTIO] 5
  * @pci_class:	24-bit PCI class code
  * @start:	DRIVER_OK was set; queues are ready. < 0: needs reset
- * @stop:	Forget all requests; on return nothing touches guest memory.
- *		Called only after a successful start
+ * @stop:	Forget all requests and never wait for the host. Return: 0 when
+ *		nothing touches guest memory any more, or -EINPROGRESS when
+ *		virtio_reset_done() will say so. Only after a successful start
  * @kick:	The driver made buffers available in queue @q (loop thread);
  *		only while started, for queues that the driver enabled
  * @config_write: The driver wrote dev->config[off .. off + len), inside
@@ -35,7 +36,7 @@ struct virtio_model {
 	uint16_t id;
 	uint32_t pci_class;
 	int (*start)(struct virtio_dev *dev);
-	void (*stop)(struct virtio_dev *dev);
+	int (*stop)(struct virtio_dev *dev);
 	void (*kick)(struct virtio_dev *dev, unsigned q);
 	void (*config_write)(struct virtio_dev *dev, uint32_t off, uint32_t len);
 };
@@ -56,10 +57,13 @@ struct virtio_queue {
  * struct virtio_transport - What the device tells its transport
  * @queue_irq:	Interrupt the driver for a queue
  * @config_irq:	The configuration or DEVICE_NEEDS_RESET changed
+ * @reset:	The device was reset: its registers, too ([VIRTIO] 2.4).
+ *		NULL = it has none
  */
 struct virtio_transport {
 	void (*queue_irq)(struct virtio_dev *dev, unsigned q);
 	void (*config_irq)(struct virtio_dev *dev);
+	void (*reset)(struct virtio_dev *dev);
 };
 
 /**
@@ -67,6 +71,9 @@ struct virtio_transport {
  * @features:	Offered; the core adds VERSION_1, ACCESS_PLATFORM, EVENT_IDX,
  *		INDIRECT_DESC
  * @acked:	Accepted by the driver; valid from FEATURES_OK on
+ * @started:	Between the model's start and its stop
+ * @resetting:	The model stops: @status stays as it was, other writes of the
+ *		driver to it, to queues and doorbells change nothing
  * @config:	Device configuration space as the driver sees it
  * @must_access_platform: Refuse FEATURES_OK without ACCESS_PLATFORM
  *		(encrypted guests)
@@ -78,7 +85,7 @@ struct virtio_dev {
 	void *transport_data; /* the transport's own */
 	uint64_t features, acked;
 	uint8_t status;
-	bool started;
+	bool started, resetting;
 	bool must_access_platform;
 	uint8_t config_generation;
 	uint16_t n_queues;
@@ -94,10 +101,19 @@ struct virtio_dev {
  * Creates the doorbell eventfds and watches them. Return: 0 or -errno
  */
 int virtio_init(struct virtio_dev *dev, struct machine *m);
+/* Nothing of the device is in flight, or never again looked at. */
 void virtio_fini(struct virtio_dev *dev);
 
-/* Back to the state after virtio_init() ([VIRTIO] 2.4). */
+/**
+ * virtio_reset() - Back to the state after virtio_init() ([VIRTIO] 2.4)
+ *
+ * When the model needs time to stop, the device is @resetting on return. A
+ * driver waits until the status reads 0 ([VIRTIO] 4.1.4.3.2).
+ */
 void virtio_reset(struct virtio_dev *dev);
+
+/* The model's stop answered -EINPROGRESS; now it is done. */
+void virtio_reset_done(struct virtio_dev *dev);
 
 /**
  * virtio_set_status() - The driver wrote the status register ([VIRTIO] 2.1)

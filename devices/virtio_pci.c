@@ -66,9 +66,15 @@ static void vp_config_irq(struct virtio_dev *dev)
 		pci_msix_fire(&vp->pci, vp->config_vector);
 }
 
+static void vp_reset(struct virtio_dev *dev)
+{
+	virtio_pci_common_reset(dev->transport_data);
+}
+
 static const struct virtio_transport vp_transport = {
 	.queue_irq = vp_queue_irq,
 	.config_irq = vp_config_irq,
+	.reset = vp_reset,
 };
 
 /* --- BAR 0 --- */
@@ -309,6 +315,5 @@ void virtio_pci_remove(struct virtio_pci *vp, struct pci_root *root)
 void virtio_pci_reset(struct virtio_pci *vp)
 {
 	virtio_reset(vp->dev);
-	virtio_pci_common_reset(vp);
 	pci_dev_reset(&vp->pci);
 }

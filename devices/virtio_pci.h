@@ -33,7 +33,8 @@ int virtio_pci_add(struct virtio_pci *vp, struct pci_root *root,
 		   struct virtio_dev *dev);
 void virtio_pci_remove(struct virtio_pci *vp, struct pci_root *root);
 
-/* Transport registers and the device back to power-on values. */
+/* Transport registers and the device back to power-on values; the device may
+ * need time for its part, see virtio_reset(). */
 void virtio_pci_reset(struct virtio_pci *vp);
 
 #endif

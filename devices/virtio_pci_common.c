@@ -87,13 +87,6 @@ static void driver_features_write(struct virtio_pci *vp, uint32_t val)
 	dev->acked |= (uint64_t)val << shift;
 }
 
-static void status_write(struct virtio_pci *vp, uint8_t val)
-{
-	virtio_set_status(vp->dev, val);
-	if (!val)
-		virtio_pci_common_reset(vp);
-}
-
 /* [VIRTIO] 4.1.5.1.2: a vector that can't be used reads back as NO_VECTOR. */
 static uint16_t vector_or_none(const struct virtio_pci *vp, uint16_t vector)
 {
@@ -166,7 +159,7 @@ static void field_write(struct virtio_pci *vp, uint64_t off, uint32_t val)
 		vp->config_vector = vector_or_none(vp, (uint16_t)val);
 		break;
 	case VIRTIO_PCI_COMMON_STATUS:
-		status_write(vp, (uint8_t)val);
+		virtio_set_status(vp->dev, (uint8_t)val);
 		break;
 	case VIRTIO_PCI_COMMON_Q_SELECT:
 		vp->queue_sel = (uint16_t)val;

@@ -51,7 +51,7 @@ static const struct sys_rule rules[] = {
 	RULE(fdatasync, L, "disk flush"),
 	RULE(fsync, L, "disk flush"),
 	RULE(fallocate, L, "disk discard, write zeroes"),
-	RULE(io_uring_enter, L | V, "disk; a vCPU drains it at device reset"),
+	RULE(io_uring_enter, L | V, "disk; a vCPU cancels at device reset"),
 	RULE(recvfrom, L | V, "passt, console socket"),
 	RULE(recvmsg, L, "control socket"),
 	RULE(sendto, L | V, "passt, console socket"),

@@ -39,7 +39,7 @@ static struct pci_root root;
 static struct virtio_pci vp;
 static struct virtio_dev dev;
 static struct chain c;
-static bool running;
+static bool running, slow;
 
 static int fuzz_start(struct virtio_dev *d)
 {
@@ -49,11 +49,12 @@ static int fuzz_start(struct virtio_dev *d)
 	return 0;
 }
 
-static void fuzz_stop(struct virtio_dev *d)
+static int fuzz_stop(struct virtio_dev *d)
 {
 	(void)d;
 	assert(running);
 	running = false;
+	return slow ? -EINPROGRESS : 0;
 }
 
 static void fuzz_kick(struct virtio_dev *d, unsigned q)
@@ -197,6 +198,9 @@ static void do_op(enum op op, unsigned len, uint32_t at, uint64_t val)
 		fake_kvm.fail_routing = val & 1;
 		fake_kvm.fail_any_len = val & 2;
 		fake_kvm.fail_doorbell = val & 4;
+		slow = val & 8;
+		if (dev.resetting && (val & 16))
+			virtio_reset_done(&dev);
 		break;
 	case OP_BRING_UP:
 		bring_up();
@@ -219,7 +223,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_kvm.fail_routing = false;
 	fake_kvm.fail_any_len = false;
 	fake_kvm.fail_doorbell = false;
+	slow = false;
 	virtio_pci_reset(&vp);
+	if (dev.resetting)
+		virtio_reset_done(&dev);
 	check_state();
 	assert(!running && !vp.pci.bar_base && !dev.status);
 	root.conf1 = 0;

@@ -23,6 +23,7 @@ static struct rig rig;
 /* How the engine behaves; set anew for each test. */
 static struct {
 	bool hold;
+	bool hang;	    /* ... and waiting does not help */
 	unsigned max_bytes; /* of one transfer; 0: no limit */
 	int fail;	    /* result of the next @n_fail operations */
 	unsigned n_fail;
@@ -107,10 +108,12 @@ static void t_reap(struct blk_io *io)
 		blk_io_poke(io);
 }
 
-static void t_wait(struct blk_io *io)
+static void t_wait(struct blk_io *io, unsigned ms)
 {
+	(void)ms;
 	assert_true(io->n_inflight > 0);
-	test.hold = false;
+	if (!test.hang)
+		test.hold = false;
 }
 
 static void t_cancel(struct blk_io *io)
@@ -172,6 +175,14 @@ static void settle(void)
 {
 	while (rig_turn(&rig, 0) > 0)
 		;
+}
+
+/* The host has finished what it held. */
+static void let_go(void)
+{
+	test.hold = false;
+	blk_io_poke(&rig.b->io);
+	settle();
 }
 
 /* A read of @len bytes at sector @i to its own place, no kick. */
@@ -433,7 +444,10 @@ static void test_errors(void **state)
 	assert_true(ram_is(STATUS, 1, VIRTIO_BLK_S_UNSUPP));
 }
 
-/* Reset with everything in flight: nothing is written afterwards. */
+/*
+ * Reset with everything in flight: it waits for nothing, the driver does; and
+ * nothing is written afterwards.
+ */
 static void test_reset_inflight(void **state)
 {
 	unsigned i;
@@ -447,8 +461,18 @@ static void test_reset_inflight(void **state)
 	settle();
 	assert_int_equal(test.n, BLK_SLOTS);
 	virtio_set_status(rig.dev, 0);
-	assert_int_equal(test.n, 0);
+	assert_int_equal(test.n, BLK_SLOTS);
 	assert_int_equal(test.n_cancel, 1);
+	/* As long as the host takes, [VIRTIO] 4.1.4.3.2. */
+	rig_kick(&rig, 0);
+	blk_io_poke(&rig.b->io);
+	settle();
+	virtio_set_status(rig.dev, 0);
+	assert_true(rig.dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_int_equal(test.n_cancel, 1);
+	let_go();
+	assert_int_equal(test.n, 0);
+	assert_int_equal(rig.dev->status, 0);
 	assert_int_equal(rig.b->n_free, BLK_SLOTS);
 	for (i = 0; i < RIG_QUEUES; i++) {
 		assert_int_equal(rig_used_idx(&rig, i), 0);
@@ -486,9 +510,12 @@ static void test_reset_bounced(void **state)
 	assert_int_equal(test.n, BLK_BOUNCES);
 	assert_int_equal(rig.b->n_free, BLK_SLOTS - 10);
 	virtio_set_status(rig.dev, 0);
+	assert_null(rig.b->wait_head);
+	assert_int_equal(rig.b->n_free, BLK_SLOTS - BLK_BOUNCES);
+	let_go();
+	assert_int_equal(rig.dev->status, 0);
 	assert_int_equal(rig.b->n_free, BLK_SLOTS);
 	assert_int_equal(rig.b->n_bounce, BLK_BOUNCES);
-	assert_null(rig.b->wait_head);
 	rig_start(&rig, RIG_BASIC);
 	rig_add(&rig, 0, buf, 2);
 	rig_kick(&rig, 0);
@@ -525,6 +552,48 @@ static void test_broken_inflight(void **state)
 	rig_kick(&rig, 0);
 	settle();
 	assert_int_equal(test.n, 10);
+}
+
+/* A state is saved while a reset is under way. */
+static void test_quiesce_resetting(void **state)
+{
+	(void)state;
+	test.hold = true;
+	add_read(0, 0, 512);
+	rig_kick(&rig, 0);
+	settle();
+	virtio_set_status(rig.dev, 0);
+	assert_true(rig.dev->resetting);
+	blk_quiesce(rig.b);
+	assert_int_equal(rig.dev->status, 0);
+	blk_resume(rig.b);
+	rig_start(&rig, RIG_BASIC);
+	add_read(0, 1, 512);
+	rig_kick(&rig, 0);
+	settle();
+	assert_true(read_done(1, 512));
+}
+
+/* The VMM ends although the host never finishes a request. */
+static void test_hung_destroy(void **state)
+{
+	static struct blk *left; /* where the leak checker finds it */
+	unsigned i;
+
+	(void)state;
+	test.hold = test.hang = true;
+	for (i = 0; i < 3; i++)
+		add_read(0, i, 512);
+	rig_kick(&rig, 0);
+	settle();
+	left = rig.b;
+	left->patience_ms = 1;
+	blk_destroy(left);
+	rig.b = NULL;
+	/* The kernel might still use all of it. */
+	assert_int_equal(left->io.n_inflight, 3);
+	assert_int_equal(left->n_free, BLK_SLOTS - 3);
+	(void)close(left->io.event);
 }
 
 static void test_quiesce(void **state)
@@ -634,6 +703,7 @@ static void test_dirty(void **state)
 	settle();
 	gmem_dirty_fetch(&rig.m.gmem, 0, map);
 	virtio_set_status(rig.dev, 0);
+	let_go();
 	assert_true(page_dirty(DATA));
 }
 
@@ -654,6 +724,8 @@ static void test_uring_reset(void **state)
 		virtio_set_status(rig.dev, 0);
 		if (round % 3 == 1)
 			blk_resume(rig.b);
+		while (rig.dev->status)
+			assert_true(rig_turn(&rig, 20000) > 0);
 		assert_int_equal(rig.b->n_free, BLK_SLOTS);
 		assert_int_equal(rig.b->io.n_inflight, 0);
 		gmem_fill(&rig.m.gmem, DATA, 0x99, MIB(2));
@@ -726,6 +798,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reset_bounced, up_direct,
 						down),
 		cmocka_unit_test_setup_teardown(test_broken_inflight, up, down),
+		cmocka_unit_test_setup_teardown(test_hung_destroy, up, down),
+		cmocka_unit_test_setup_teardown(test_quiesce_resetting, up, down),
 		cmocka_unit_test_setup_teardown(test_quiesce, up, down),
 		cmocka_unit_test_setup_teardown(test_quiesce_bounced, up_direct,
 						down),

@@ -160,6 +160,30 @@ static inline void rig_down(struct rig *rig)
 	(void)unlink(rig->path);
 }
 
+/*
+ * One turn of the loop. Return: number of events, 0 after @ms without one.
+ * io_uring interrupts the wait to finish a request in our context.
+ */
+static inline int rig_turn(struct rig *rig, int ms)
+{
+	struct epoll_event ev[16];
+	int i, n;
+
+	do {
+		n = epoll_wait(rig->m.loop.epfd, ev, 16, ms);
+	} while (n < 0 && errno == EINTR);
+
+	pthread_mutex_lock(&rig->m.lock);
+	for (i = 0; i < n; i++) {
+		struct source *src = ev[i].data.ptr;
+
+		if (src && src->fd >= 0)
+			src->fn(src, ev[i].events);
+	}
+	pthread_mutex_unlock(&rig->m.lock);
+	return n;
+}
+
 /* What a driver does from reset to DRIVER_OK ([VIRTIO] 3.1.1). */
 static inline void rig_start(struct rig *rig, uint64_t features)
 {
@@ -167,6 +191,9 @@ static inline void rig_start(struct rig *rig, uint64_t features)
 	unsigned q;
 
 	virtio_set_status(dev, 0);
+	/* [VIRTIO] 4.1.4.3.2: wait until it is over. */
+	while (dev->status && rig_turn(rig, 20000) > 0)
+		;
 	virtio_set_status(dev,
 			  VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
 	dev->acked = features;
@@ -238,30 +265,6 @@ static inline bool rig_wants_kick(struct rig *rig, unsigned q)
 
 	(void)gmem_load16(&rig->m.gmem, rig_used(q), &flags);
 	return !(flags & VRING_USED_F_NO_NOTIFY);
-}
-
-/*
- * One turn of the loop. Return: number of events, 0 after @ms without one.
- * io_uring interrupts the wait to finish a request in our context.
- */
-static inline int rig_turn(struct rig *rig, int ms)
-{
-	struct epoll_event ev[16];
-	int i, n;
-
-	do {
-		n = epoll_wait(rig->m.loop.epfd, ev, 16, ms);
-	} while (n < 0 && errno == EINTR);
-
-	pthread_mutex_lock(&rig->m.lock);
-	for (i = 0; i < n; i++) {
-		struct source *src = ev[i].data.ptr;
-
-		if (src && src->fd >= 0)
-			src->fn(src, ev[i].events);
-	}
-	pthread_mutex_unlock(&rig->m.lock);
-	return n;
 }
 
 static inline uint16_t rig_used_idx(struct rig *rig, unsigned q)

@@ -48,6 +48,7 @@ struct toy {
 	struct virtio_pci vp;
 	unsigned starts, stops, kicks[QUEUES], cfg_writes;
 	uint32_t cfg_off, cfg_len;
+	int stop_result;
 };
 
 static struct machine m;
@@ -60,9 +61,12 @@ static int toy_start(struct virtio_dev *dev)
 	return 0;
 }
 
-static void toy_stop(struct virtio_dev *dev)
+static int toy_stop(struct virtio_dev *dev)
 {
-	container_of(dev, struct toy, v)->stops++;
+	struct toy *t = container_of(dev, struct toy, v);
+
+	t->stops++;
+	return t->stop_result;
 }
 
 static void toy_kick(struct virtio_dev *dev, unsigned q)
@@ -875,6 +879,52 @@ static void test_reset(void **state)
 	go();
 }
 
+/* The driver waits for a status of 0 ([VIRTIO] 4.1.4.3.2). */
+static void test_slow_reset(void **state)
+{
+	(void)state;
+	go();
+	com_set(Q_SEL, 2, 1);
+	com_set(DF_SEL, 4, 1);
+	toy.stop_result = -EINPROGRESS;
+	com_set(STATUS, 1, 0);
+	assert_int_equal(toy.stops, 1);
+	assert_true(com(STATUS, 1) & DRIVER_OK);
+	/* One that does not wait gets nowhere. */
+	com_set(STATUS, 1, READY);
+	com_set(GF, 4, 1u << 3);
+	com_set(Q_SEL, 2, 0);
+	com_set(Q_SIZE, 2, 2);
+	com_set(Q_DESC, 8, 0x5000);
+	assert_true(com(STATUS, 1) & DRIVER_OK);
+	assert_int_equal(com(Q_DESC, 8), DESC);
+	assert_int_equal(com(Q_SIZE, 2), 64);
+	com_set(Q_SEL, 2, 2);
+	virtio_reset_done(&toy.v);
+	assert_int_equal(com(STATUS, 1), 0);
+	assert_int_equal(com(DF_SEL, 4), 0);
+	assert_int_equal(com(Q_SEL, 2), 0);
+	assert_int_equal(com(MSIX, 2), 0xffff);
+	assert_int_equal(com(Q_MSIX, 2), 0xffff);
+	assert_int_equal(com(Q_ENABLE, 2), 0);
+	toy.stop_result = 0;
+	toy.starts = 0;
+	go();
+}
+
+/* Unplugged before the model has stopped. */
+static void test_remove_resetting(void **state)
+{
+	(void)state;
+	go();
+	toy.stop_result = -EINPROGRESS;
+	virtio_pci_remove(&toy.vp, &root);
+	assert_true(toy.v.resetting);
+	virtio_reset_done(&toy.v);
+	assert_int_equal(toy.v.status, 0);
+	assert_int_equal(toy.stops, 1);
+}
+
 static void test_remove_live(void **state)
 {
 	(void)state;
@@ -911,6 +961,8 @@ int main(void)
 		T(test_any_write),
 		T(test_wrong_width),
 		T(test_reset),
+		T(test_slow_reset),
+		T(test_remove_resetting),
 		T(test_remove_live),
 	};
 

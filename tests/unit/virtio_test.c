@@ -31,7 +31,7 @@ struct toy {
 	struct virtio_dev v;
 	unsigned starts, stops, kicks[VIRTIO_QUEUES_MAX];
 	unsigned queue_irqs, config_irqs;
-	int start_result;
+	int start_result, stop_result;
 };
 
 static struct machine m;
@@ -45,9 +45,12 @@ static int toy_start(struct virtio_dev *dev)
 	return t->start_result;
 }
 
-static void toy_stop(struct virtio_dev *dev)
+static int toy_stop(struct virtio_dev *dev)
 {
-	container_of(dev, struct toy, v)->stops++;
+	struct toy *t = container_of(dev, struct toy, v);
+
+	t->stops++;
+	return t->stop_result;
 }
 
 static void toy_kick(struct virtio_dev *dev, unsigned q)
@@ -464,6 +467,49 @@ static void test_reset_forgets(void **state)
 	assert_false(toy.v.queue[0].vq.indirect);
 }
 
+/* A model that can't stop at once ([VIRTIO] 2.4, 4.1.4.3.2). */
+static void test_slow_reset(void **state)
+{
+	static struct chain c;
+
+	(void)state;
+	go();
+	offer(0, 5, 0x4000);
+	toy.stop_result = -EINPROGRESS;
+	virtio_set_status(&toy.v, 0);
+	assert_true(toy.v.resetting);
+	assert_int_equal(toy.v.status, READY | DRIVER_OK);
+	assert_false(toy.v.started);
+	/* Nothing is touched meanwhile, nothing can be changed. */
+	assert_false(virtio_pop(&toy.v, 0, &c));
+	virtio_push(&toy.v, 0, 5, 0);
+	virtio_notify(&toy.v, 0);
+	virtio_kick(&toy.v, 0);
+	fake_machine_turn(&m);
+	assert_int_equal(used_idx(0), 0);
+	assert_int_equal(toy.kicks[0], 0);
+	virtio_needs_reset(&toy.v, "test");
+	virtio_set_status(&toy.v, 0);
+	virtio_set_status(&toy.v, READY | DRIVER_OK | FAILED);
+	virtio_reset(&toy.v);
+	assert_int_equal(toy.v.status, READY | DRIVER_OK);
+	assert_int_equal(toy.stops, 1);
+	assert_int_equal(toy.starts, 1);
+	assert_int_equal(toy.queue_irqs + toy.config_irqs, 0);
+
+	toy.stop_result = 0;
+	virtio_reset_done(&toy.v);
+	assert_int_equal(toy.v.status, 0);
+	assert_true(toy.v.acked == 0);
+	assert_false(toy.v.queue[0].enabled);
+	assert_int_equal(toy.v.queue[0].vq.size, 8);
+	go();
+	assert_int_equal(toy.starts, 2);
+	virtio_set_status(&toy.v, 0);
+	assert_int_equal(toy.v.status, 0);
+	assert_int_equal(toy.stops, 2);
+}
+
 static void test_config_changed(void **state)
 {
 	uint8_t gen = toy.v.config_generation;
@@ -488,7 +534,7 @@ int main(void)
 		T(test_kicks),		T(test_io),
 		T(test_not_live),	T(test_broken_ring),
 		T(test_buffer_outside), T(test_reset_forgets),
-		T(test_config_changed),
+		T(test_slow_reset),	T(test_config_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
