@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/log.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <stdatomic.h>
-#include <pthread.h>
 
 #include "core/util.h"
 
@@ -20,6 +23,16 @@ static const char *const level_word[] = {
 
 static enum log_level log_level = LOG_INFO;
 static const char *log_name = "csvvmm";
+
+#define LINE_MAX_LEN 1024
+
+/* Where lines go. The lock keeps poll() and write() together. */
+static struct {
+	pthread_mutex_t lock;
+	int fd;
+	unsigned lost;	/* lines since the last that got through */
+	bool half_line; /* it got through in part */
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO };
 
 static struct {
 	pthread_mutex_t lock;
@@ -38,6 +51,69 @@ void log_set_name(const char *name)
 	log_name = name;
 }
 
+void log_open(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	/* A file has a position, which must stay shared; and never refuses. */
+	if (fstat(STDERR_FILENO, &st) == 0 &&
+	    (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		fd = open("/proc/self/fd/2",
+			  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		out.fd = fd;
+}
+
+/* Will a write() to the shared description return at once? A pipe has room for
+ * PIPE_BUF bytes then, and takes a line whole. */
+static bool out_ready(void)
+{
+	struct pollfd p = { .fd = out.fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+/* Return: has all of it got through? */
+static bool out_try(const char *line, size_t n)
+{
+	ssize_t done;
+
+	if (out.fd == STDERR_FILENO && !out_ready())
+		return false;
+	done = write(out.fd, line, n);
+	if (done > 0)
+		out.half_line = (size_t)done < n;
+	return done == (ssize_t)n;
+}
+
+/* First say what is missing. */
+static bool out_catch_up(void)
+{
+	char line[128];
+	int n;
+
+	if (out.half_line && !out_try("\n", 1))
+		return false;
+	if (!out.lost)
+		return true;
+	n = snprintf(line, sizeof(line),
+		     "%s: %u lines were lost: nobody read them\n", log_name,
+		     out.lost);
+	if (!out_try(line, MIN((size_t)n, sizeof(line) - 1)))
+		return false;
+	out.lost = 0;
+	return true;
+}
+
+static void out_line(const char *line, size_t n)
+{
+	pthread_mutex_lock(&out.lock);
+	if (!out_catch_up() || !out_try(line, n))
+		out.lost++;
+	pthread_mutex_unlock(&out.lock);
+}
+
 /*
  * One write() a line, so that lines of several threads never mix. Control
  * bytes become '?': a file name or a guest's text can't drive the terminal.
@@ -45,12 +121,12 @@ void log_set_name(const char *name)
 static void log_line(enum log_level level, const char *fmt, va_list ap,
 		     const char *tail)
 {
-	char buf[1024];
+	char buf[LINE_MAX_LEN];
 	size_t n, i;
 	int len;
 
 	len = snprintf(buf, sizeof(buf), "%s: %s", log_name, level_word[level]);
-	n = len > 0 ? (size_t)len : 0;
+	n = len > 0 ? MIN((size_t)len, sizeof(buf) - 1) : 0;
 	len = vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
 	n = MIN(n + (len > 0 ? (size_t)len : 0), sizeof(buf) - 1);
 	if (tail) {
@@ -63,8 +139,7 @@ static void log_line(enum log_level level, const char *fmt, va_list ap,
 	}
 	n = MIN(n, sizeof(buf) - 1);
 	buf[n++] = '\n';
-	if (write(STDERR_FILENO, buf, n) < 0)
-		return; /* nobody is left to tell */
+	out_line(buf, n);
 }
 
 void log_at(enum log_level level, const char *fmt, ...)

@@ -5,7 +5,11 @@
 #include <stdint.h>
 
 /*
- * Diagnostics go to standard error, one line each: "csvvmm: error: ...".
+ * Diagnostics go to standard error, one line each: "csvvmm: error: ...". A
+ * line that standard error does not take at once is left out (an unread pipe,
+ * a stopped terminal), and the next one that goes through is preceded by their
+ * number: nothing ever waits for who reads the log.
+ *
  * Everything that a guest can trigger must use log_guest(), which is limited
  * to a burst of LOG_GUEST_BURST lines and then LOG_GUEST_RATE a second, with
  * a count of the lines left out.
@@ -15,6 +19,14 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 #define LOG_GUEST_BURST 20
 #define LOG_GUEST_RATE	1
+
+/*
+ * Give the log a description of standard error of its own, where that is a
+ * pipe or a terminal, so that a write can be refused; shared ones can't be
+ * switched to O_NONBLOCK. Without it (or where the host refuses it) a terminal
+ * that is almost full may still make a line wait. Before the sandbox.
+ */
+void log_open(void);
 
 void log_set_level(enum log_level level);
 

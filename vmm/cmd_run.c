@@ -109,6 +109,7 @@ static int run_guest(void *arg)
 	enum end_reason why;
 	int status = EXIT_FAILED;
 
+	log_open();
 	/*
 	 * One arena: threads hardly allocate, and a new arena would read
 	 * /sys, which the sandbox forbids.
