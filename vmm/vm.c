@@ -290,6 +290,12 @@ int vm_pause(struct vm *vm)
 		vcpu_kick(&vm->vcpu[i]);
 	while (!vm_all_parked(vm))
 		pthread_cond_wait(&vm->resume, &vm->m.lock);
+	/* What a vCPU had to finish, or another one, ended the guest. */
+	if (vm->m.end != END_NONE) {
+		vm->want_pause = false;
+		pthread_cond_broadcast(&vm->resume);
+		return -EINVAL;
+	}
 	vm->state = VM_PAUSED;
 	return 0;
 }

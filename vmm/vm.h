@@ -75,7 +75,8 @@ void vm_fini(struct vm *vm);
 enum end_reason vm_run(struct vm *vm);
 
 /* Stop all vCPUs and wait until each has left KVM_RUN; vm.lock held (dropped
- * while waiting). Return: 0, or -EINVAL when the guest is not running. */
+ * while waiting). Return: 0, or -EINVAL when the guest does not run, or ended
+ * meanwhile. */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 
