@@ -13,8 +13,9 @@
 #include "core/util.h"
 #include "devices/disk.h"
 
-/* Operations in one go, before the loop may serve others. */
+/* Operations and bytes in one go, before the loop may serve others. */
 #define SYNC_BATCH 32
+#define SYNC_BYTES (16u << 20)
 
 static int sync_init(struct blk_io *io)
 {
@@ -27,6 +28,18 @@ static void sync_fini(struct blk_io *io)
 	(void)io;
 }
 
+/* What is cut off is a short transfer's rest: it comes again. */
+static int iov_limit(struct iovec *iov, int n, size_t len)
+{
+	int i;
+
+	for (i = 0; i < n && len; i++) {
+		iov[i].iov_len = MIN(iov[i].iov_len, len);
+		len -= iov[i].iov_len;
+	}
+	return i;
+}
+
 static int sync_rw(struct blk_io *io, struct blk_op *op)
 {
 	struct iovec iov[BLK_IOV_MAX];
@@ -36,12 +49,12 @@ static int sync_rw(struct blk_io *io, struct blk_op *op)
 	n = io->iov(op, iov);
 	if (n < 0)
 		return n;
+	n = iov_limit(iov, n, SYNC_BYTES);
 	if (op->kind == BLK_OP_READ)
 		got = preadv(io->disk->fd, iov, n, (off_t)op->off);
 	else
 		got = pwritev2(io->disk->fd, iov, n, (off_t)op->off,
 			       op->dsync ? RWF_DSYNC : 0);
-	/* One call moves at most 2 GiB - 4 KiB, so an int holds it. */
 	return got < 0 ? -errno : (int)got;
 }
 
@@ -63,14 +76,18 @@ static int sync_do(struct blk_io *io, struct blk_op *op)
 
 static void sync_submit(struct blk_io *io)
 {
+	unsigned i, bytes = 0;
 	struct blk_op *op;
-	unsigned i;
+	int r;
 
-	for (i = 0; i < SYNC_BATCH; i++) {
+	for (i = 0; i < SYNC_BATCH && bytes < SYNC_BYTES; i++) {
 		op = blk_io_dequeue(io);
 		if (!op)
 			return;
-		io->done(op, sync_do(io, op));
+		r = sync_do(io, op);
+		if (r > 0)
+			bytes += (unsigned)r;
+		io->done(op, r);
 	}
 	if (io->head)
 		blk_io_poke(io);

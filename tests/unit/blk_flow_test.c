@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <liburing.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "tests/unit/blk_rig.h"
 
@@ -784,6 +786,60 @@ static void test_uring_load(void **state)
 	}
 }
 
+#define BIG MIB(40)
+
+static uint8_t big_buf[MIB(1)];
+static int big_res[8];
+static unsigned n_big_res;
+
+/* Many vectors into the same memory, as a guest may have it. */
+static int big_iov(struct blk_op *op, struct iovec *iov)
+{
+	unsigned i;
+
+	for (i = 0; i < op->len / sizeof(big_buf); i++)
+		iov[i] = (struct iovec){ big_buf, sizeof(big_buf) };
+	return (int)i;
+}
+
+static void big_done(struct blk_op *op, int res)
+{
+	(void)op;
+	assert_true(n_big_res < ARRAY_SIZE(big_res));
+	big_res[n_big_res++] = res;
+}
+
+/* Without io_uring the loop stands still meanwhile: 16 MiB at a time. */
+static void test_sync_limit(void **state)
+{
+	struct blk_op op[3] = { { .kind = BLK_OP_READ, .len = BIG },
+				{ .kind = BLK_OP_WRITE, .len = BIG },
+				{ .kind = BLK_OP_READ, .len = MIB(2) } };
+	struct blk_io io = { .depth = 3, .iov = big_iov, .done = big_done };
+	struct disk d = { .fd = memfd_create("disk", MFD_CLOEXEC) };
+	eventfd_t n;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(ftruncate(d.fd, BIG), 0);
+	io.disk = &d;
+	assert_int_equal(blk_io_init(&io, &blk_engine_sync), 0);
+	for (i = 0; i < 3; i++)
+		blk_io_queue(&io, &op[i]);
+	for (i = 0; i < 2; i++) {
+		blk_io_run(&io);
+		assert_int_equal(n_big_res, i + 1);
+		assert_int_equal(big_res[i], MIB(16));
+		/* The loop comes back for the rest. */
+		assert_int_equal(eventfd_read(io.event, &n), 0);
+	}
+	blk_io_run(&io);
+	assert_int_equal(big_res[2], MIB(2));
+	assert_int_equal(eventfd_read(io.event, &n), -1);
+	blk_io_fini(&io);
+	(void)close(d.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -808,6 +864,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_uring_restricted, up_uring,
 						down),
 		cmocka_unit_test_setup_teardown(test_uring_load, up_uring, down),
+		cmocka_unit_test(test_sync_limit),
 	};
 
 	cmocka_set_skip_filter(rig_skip_filter());
