@@ -38,15 +38,13 @@ static void on_signal(struct source *src, uint32_t events)
 	machine_end(&run->vm.m, END_KILLED);
 }
 
-/* The signals that end the guest; threads inherit the mask. */
+/* The signals that end the guest; run_guest() has blocked them. */
 static int run_watch_signals(struct run *run)
 {
 	sigset_t set;
 	int fd, r;
 
 	guardian_signals(&set);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return log_errno(-errno, "signal mask");
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return log_errno(-errno, "signalfd");
@@ -108,8 +106,16 @@ static int run_guest(void *arg)
 	struct run run = { .signals.fd = -1 };
 	enum end_reason why;
 	int status = EXIT_FAILED;
+	sigset_t set;
 
 	log_open();
+	/*
+	 * First of all, so that one that comes early finds the guest's end (and
+	 * what it leaves in the file system cleaned up), not the VMM's. Threads
+	 * inherit the mask.
+	 */
+	guardian_signals(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	/*
 	 * One arena: threads hardly allocate, and a new arena would read
 	 * /sys, which the sandbox forbids.

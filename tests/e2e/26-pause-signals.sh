@@ -70,6 +70,22 @@ wait $pid
 check "SIGTERM ends it" [ $? -eq 13 ]
 check "no ignored signal was seen" [ "$(grep -c '^csvvmm: signal' "$TMP/hup.err")" -eq 1 ]
 
+# Loading the initrd takes a while; the console's socket is there before.
+guest early idle
+truncate -s 256M "$TMP/initrd"
+sed -i -e "s|^memory.*|memory = \"512M\"\ninitrd = \"$TMP/initrd\"|" \
+	-e "s|^file.*|socket = \"$TMP/early.sock\"|" "$TMP/early.toml"
+"$CSVVMM" run "$TMP/early.toml" </dev/null >"$TMP/early.err" 2>&1 &
+pid=$!
+for ((i = 0; i < 10000000; i++)); do
+	[ ! -S "$TMP/early.sock" ] || break
+	kill -0 $pid 2>/dev/null || break
+done
+kill -TERM $pid
+wait $pid
+check "SIGTERM during the start ends the guest" [ $? -eq 13 ]
+check "... and leaves no console socket" [ ! -e "$TMP/early.sock" ]
+
 guest mask idle
 env --block-signal "$CSVVMM" run "$TMP/mask.toml" </dev/null >"$TMP/mask.err" 2>&1 &
 pid=$!
