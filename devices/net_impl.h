@@ -13,12 +13,6 @@ enum { NET_RXQ, NET_TXQ, NET_QUEUES };
 /* Frames a callback handles before other sources have their turn. */
 #define NET_BUDGET 64
 
-/* A used element ([VIRTIO] 2.7.8) to be. */
-struct net_used {
-	uint16_t head;
-	uint32_t written;
-};
-
 /* Where in a chain the next chain_write() goes. */
 struct net_cursor {
 	uint32_t in_left, in_off, written;
@@ -39,7 +33,7 @@ struct net_rx {
 	struct net_frame frame;
 	struct net_cursor hdr_at;
 	struct chain first, more;
-	struct net_used used[VIRTQ_SIZE_MAX];
+	struct virtq_used used[VIRTQ_SIZE_MAX];
 	unsigned n_used;
 };
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 
-#include "core/bytes.h"
 #include "devices/net_impl.h"
 
 static struct virtq *rx_vq(struct net *n)
@@ -29,7 +28,7 @@ static int rx_pop(struct net *n, struct chain *c)
 {
 	if (!virtio_pop(&n->virtio, NET_RXQ, c))
 		return -ENOBUFS;
-	n->rx.used[n->rx.n_used++] = (struct net_used){ .head = c->head };
+	n->rx.used[n->rx.n_used++] = (struct virtq_used){ .head = c->head };
 	if (c->in_left >= NET_HDR_LEN)
 		return 0;
 	virtio_needs_reset(&n->virtio,
@@ -137,34 +136,8 @@ static int rx_store(struct net *n)
 	}
 }
 
-/*
- * Give all buffers of the frame at once: the driver may look at any moment and
- * must see all of them or none ([VIRTIO] 5.1.6.4.1). Elements behind the used
- * index are invisible; the last push moves the index over all of them.
- */
-static int rx_push_all(struct net *n)
-{
-	const struct net_used *u = n->rx.used;
-	struct virtq *q = rx_vq(n);
-	unsigned i, last = n->rx.n_used - 1;
-	int r;
-
-	for (i = 0; i < last; i++) {
-		uint64_t slot = (uint16_t)(q->used_idx + i) & (q->size - 1u);
-		uint8_t elem[8];
-
-		put_le32(elem, u[i].head);
-		put_le32(elem + 4, u[i].written);
-		r = gmem_write(q->gm, q->used + 4 + slot * sizeof(elem), elem,
-			       sizeof(elem));
-		if (r < 0)
-			return r;
-	}
-	q->used_idx = (uint16_t)(q->used_idx + last);
-	return virtq_push(q, u[last].head, u[last].written);
-}
-
-/* The frame is there: write its header, give all its buffers at once. */
+/* The frame is there: write its header, give all its buffers at once, as
+ * [VIRTIO] 5.1.6.4.1 demands. */
 static int rx_finish(struct net *n)
 {
 	struct net_rx *rx = &n->rx;
@@ -179,7 +152,7 @@ static int rx_finish(struct net *n)
 	c->written = rx->hdr_at.written;
 	r = chain_write(rx_vq(n), c, &rx->frame.hdr, sizeof(rx->frame.hdr));
 	if (r >= 0)
-		r = rx_push_all(n);
+		r = virtq_push_n(rx_vq(n), rx->used, rx->n_used);
 	if (r < 0)
 		return r;
 	rx->n_used = 0;

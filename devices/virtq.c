@@ -227,26 +227,38 @@ void virtq_unpop(struct virtq *q)
 	q->last_avail--;
 }
 
-int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+int virtq_push_n(struct virtq *q, const struct virtq_used *used, unsigned n)
 {
-	uint64_t slot = q->used_idx & (q->size - 1u);
-	uint8_t elem[8];
+	uint16_t to_signalled = (uint16_t)(q->signalled_used - q->used_idx);
+	unsigned i;
 	int r;
 
-	put_le32(elem, head);
-	put_le32(elem + 4, written);
-	r = gmem_write(q->gm, q->used + 4 + slot * sizeof(elem), elem,
-		       sizeof(elem));
+	for (i = 0; i < n; i++) {
+		uint64_t slot = (q->used_idx + i) & (q->size - 1u);
+		uint8_t elem[8];
+
+		put_le32(elem, used[i].head);
+		put_le32(elem + 4, used[i].written);
+		r = gmem_write(q->gm, q->used + 4 + slot * sizeof(elem), elem,
+			       sizeof(elem));
+		if (r < 0)
+			return r;
+	}
+	r = gmem_store16(q->gm, q->used + 2, (uint16_t)(q->used_idx + n));
 	if (r < 0)
 		return r;
-	r = gmem_store16(q->gm, q->used + 2, (uint16_t)(q->used_idx + 1));
-	if (r < 0)
-		return r;
-	q->used_idx++;
+	q->used_idx = (uint16_t)(q->used_idx + n);
 	/* After 65536 pushes "between old and new" means nothing any more. */
-	if (q->used_idx == q->signalled_used)
+	if (to_signalled && to_signalled <= n)
 		q->signalled_valid = false;
 	return 0;
+}
+
+int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+{
+	struct virtq_used used = { .head = head, .written = written };
+
+	return virtq_push_n(q, &used, 1);
 }
 
 bool virtq_need_irq(struct virtq *q)

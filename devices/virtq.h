@@ -82,7 +82,11 @@ int virtq_start(struct virtq *q);
  */
 int virtq_pop(struct virtq *q, struct chain *c);
 
-/* Put back the chain that the last virtq_pop() took (nothing else since). */
+/*
+ * Put back the chain that the last virtq_pop() took. May be called several
+ * times in a row, as long as nothing popped since then was pushed: the last one
+ * popped goes back first.
+ */
 void virtq_unpop(struct virtq *q);
 
 /**
@@ -92,6 +96,24 @@ void virtq_unpop(struct virtq *q);
  * Return: 0 or -EFAULT
  */
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+
+/* A used element to be ([VIRTIO] 2.7.8), as virtq_push() takes it. */
+struct virtq_used {
+	uint16_t head;
+	uint32_t written;
+};
+
+/**
+ * virtq_push_n() - Give several chains back at once
+ * @n:		At most @q->size
+ *
+ * The driver sees all of them or none: the index moves once, after all
+ * elements are written. What lies in several buffers of a receive queue must be
+ * given so ([VIRTIO] 5.1.6.4.1).
+ *
+ * Return: 0, or -EFAULT and nothing is given back
+ */
+int virtq_push_n(struct virtq *q, const struct virtq_used *used, unsigned n);
 
 /* Must the driver be interrupted for what was pushed since the last call? */
 bool virtq_need_irq(struct virtq *q);

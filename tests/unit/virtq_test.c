@@ -800,6 +800,68 @@ static void test_irq_lapped(void **state)
 	assert_false(virtq_need_irq(&drv.q));
 }
 
+/* Several at once: also across the ring's end. */
+static void test_push_n(void **state)
+{
+	struct virtq_used u[8];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		assert_int_equal(virtq_push(&drv.q, 7, 7), 0);
+	for (i = 0; i < 8; i++)
+		u[i] = (struct virtq_used){ (uint16_t)(i ^ 1), 100 + i };
+	assert_int_equal(virtq_push_n(&drv.q, u, 8), 0);
+	assert_int_equal(peek16(USED + 2), 13);
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(peek32(USED + 4 + (5 + i) % 8 * 8), i ^ 1);
+		assert_int_equal(peek32(USED + 8 + (5 + i) % 8 * 8), 100 + i);
+	}
+	assert_int_equal(virtq_push_n(&drv.q, u, 0), 0);
+	assert_int_equal(peek16(USED + 2), 13);
+	/* All or none: the index stays when an element can't be written. */
+	drv.q.used = RAM_SIZE - 4 - 2 * 8;
+	assert_int_equal(virtq_push_n(&drv.q, u, 8), -EFAULT);
+	assert_int_equal(drv.q.used_idx, 13);
+	assert_int_equal(peek16(RAM_SIZE - 4 - 2 * 8 + 2), 0);
+	drv.q.used = USED;
+}
+
+/* The last index that was signalled is jumped over. */
+static void test_irq_lapped_n(void **state)
+{
+	static const struct virtq_used u[3];
+	unsigned n;
+
+	(void)state;
+	for (n = 0; n < 65536 + 2; n += 3)
+		assert_int_equal(virtq_push_n(&drv.q, u, 3), 0);
+	poke16(AVAIL + 4 + 16, 12345);
+	assert_true(virtq_need_irq(&drv.q));
+	assert_false(virtq_need_irq(&drv.q));
+}
+
+/* A frame's buffers go back, last one first. */
+static void test_unpop_many(void **state)
+{
+	unsigned round, i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		desc(i, DATA, 1, 0, 0);
+		offer((uint16_t)i);
+	}
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 3; i++) {
+			assert_int_equal(virtq_pop(&drv.q, &chain), 1);
+			assert_int_equal(chain.head, i);
+		}
+		assert_int_equal(virtq_pop(&drv.q, &chain), 0);
+		for (i = 0; i < 3; i++)
+			virtq_unpop(&drv.q);
+	}
+}
+
 static void test_arm_flag(void **state)
 {
 	(void)state;
@@ -878,6 +940,9 @@ int main(void)
 		T(test_irq_flag),
 		T_EVENT(test_irq_event_idx),
 		T_EVENT(test_irq_lapped),
+		T(test_push_n),
+		T_EVENT(test_irq_lapped_n),
+		T(test_unpop_many),
 		T(test_arm_flag),
 		T_EVENT(test_arm_event_idx),
 		T_EVENT(test_start_arms),
