@@ -105,7 +105,7 @@ $(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S tests/guest/guest.ld $
 tests-build: $(BUILD)/csvvmm $(UNIT) $(GUESTS)
 
 .PHONY: check
-check: deps-check ## run every test that this machine can run
+check: deps-check ## run every test that this machine can run (T=word: some; SAN=address,undefined)
 	$(Q)$(MAKE) --no-print-directory tests-build
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run $(T)
 

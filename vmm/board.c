@@ -6,6 +6,7 @@
 #include "vmm/board.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 
 #include "core/log.h"
@@ -88,6 +89,10 @@ static int board_add_disk(struct board *b, const struct config_disk *cd)
 			cd->path);
 		return r;
 	}
+	if (r == -ENODATA) {
+		log_err("disk %s: smaller than one sector (512 bytes)", cd->path);
+		return r;
+	}
 	if (r == -EINVAL && cd->direct) {
 		log_err("disk %s: neither a file nor a block device, or its file system has no O_DIRECT (cache = \"host\" does without)",
 			cd->path);
@@ -108,6 +113,9 @@ static int board_add_net(struct board *b, const struct config_net *cn)
 	const char *where = cn->tap ? cn->tap : cn->passt;
 	int r;
 
+	if (cn->tap && !if_nametoindex(cn->tap))
+		log_warn("net.tap \"%s\" did not exist: made for this run, connected to nothing",
+			 cn->tap);
 	r = net_create(b->m, cn->tap ? NET_TAP : NET_PASST, where, cn->mac,
 		       &b->net[b->n_nets]);
 	if (r == -EPERM || r == -EACCES)

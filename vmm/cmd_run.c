@@ -142,7 +142,8 @@ static int run_main(int argc, char **argv)
 	int status;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: csvvmm run FILE\n");
+		fprintf(stderr,
+			"csvvmm: run takes one FILE; usage: csvvmm run FILE\n");
 		return EXIT_USAGE;
 	}
 	if (config_load(argv[1], &cfg, &err) < 0) {

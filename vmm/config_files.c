@@ -168,6 +168,16 @@ static int check_memory(struct config_draft *d)
 			  d->cfg.memory >> 20, host >> 20);
 }
 
+/* As raw bytes it would work, and show the guest the image's own header. */
+static bool is_qcow2(const char *path)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char magic[4];
+
+	return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == 4 &&
+	       !memcmp(magic, "QFI\xfb", 4);
+}
+
 static int check_disk(struct config_draft *d, struct stat *st, unsigned i)
 {
 	const struct config_disk *disk = &d->cfg.disk[i];
@@ -179,6 +189,9 @@ static int check_disk(struct config_draft *d, struct stat *st, unsigned i)
 	r = check_path(d, &pa,
 		       MAY_REGULAR | MAY_BLOCK | (disk->readonly ? 0 : FOR_WRITE),
 		       &st[i]);
+	if (!r && S_ISREG(st[i].st_mode) && is_qcow2(disk->path))
+		r = say_path(d, &pa, disk->path, "is a qcow2 image; ",
+			     "allowed: raw ones ('qemu-img convert -O raw')");
 	for (j = 0; j < i && !r; j++) {
 		if ((disk->readonly && d->cfg.disk[j].readonly) ||
 		    !is_same_file(&st[i], &st[j]))

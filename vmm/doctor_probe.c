@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -85,6 +86,16 @@ static int probe_memory(struct probe *p)
 	return kvm_ioctl(p->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot);
 }
 
+/* A vCPU that was not told of long mode refuses to be set to it. */
+static int probe_cpuid(struct probe *p, int kvm_fd)
+{
+	struct kvm_cpuid2 *cpuid = kvm_supported_cpuid(kvm_fd);
+	int r = cpuid ? kvm_ioctl(p->vcpu_fd, KVM_SET_CPUID2, cpuid) : -errno;
+
+	free(cpuid);
+	return r;
+}
+
 static int probe_init(struct probe *p, int kvm_fd)
 {
 	int r;
@@ -102,7 +113,7 @@ static int probe_init(struct probe *p, int kvm_fd)
 	if (r < 0)
 		return r;
 	p->vcpu_fd = kvm_create_vcpu(kvm_fd, p->vm_fd, 0, &p->run);
-	return p->vcpu_fd < 0 ? p->vcpu_fd : 0;
+	return p->vcpu_fd < 0 ? p->vcpu_fd : probe_cpuid(p, kvm_fd);
 }
 
 static void probe_fini(struct probe *p)

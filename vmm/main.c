@@ -85,6 +85,13 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	cmd = find(argv[1]);
+	if (!cmd && strstr(argv[1], ".toml")) {
+		fprintf(stderr,
+			"csvvmm: '%.200s' is no command; did you mean "
+			"'csvvmm run %.200s'?\n",
+			argv[1], argv[1]);
+		return EXIT_USAGE;
+	}
 	if (!cmd) {
 		fprintf(stderr,
 			"csvvmm: '%.60s' is no command; "

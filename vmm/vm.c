@@ -157,7 +157,7 @@ static int vm_load(struct vm *vm)
 	r = boot_load(&vm->m.gmem, &vm->files, vm->cfg->cmdline, vm->n_vcpus,
 		      &vm->boot, &err);
 	if (r < 0) {
-		log_err("%s", err.text);
+		log_err("%s (%s)", err.text, vm->cfg->kernel);
 		return r;
 	}
 	for (i = 0; i < vm->n_vcpus; i++) {

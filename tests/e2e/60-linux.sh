@@ -244,6 +244,8 @@ END
 	[ -z "$peer" ] || check "passt: 8 MiB came through" has "$TMP/panic.out" 'PASS net-tcp 8388608 bytes'
 }
 
+check "doctor: this host runs Linux guests" "$CSVVMM" doctor --can-run-linux
+
 # CASES is for whoever works on one of them.
 for c in ${CASES:-demo machine disks passt}; do "case_$c"; done
 finish
