@@ -121,14 +121,13 @@ static int run_guest(void *arg)
 	 * /sys, which the sandbox forbids.
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
-	if (run_prepare(&run, cfg) == 0) {
-		why = vm_run(&run.vm);
+	why = run_prepare(&run, cfg) == 0 ? vm_run(&run.vm) : END_NONE;
+	run_cleanup(&run);
+	if (why != END_NONE) {
 		status = vm_end_status(why);
-		run_cleanup(&run);
 		log_info("guest %s: %s (exit status %d)", cfg->name,
 			 vm_end_words(why), status);
 	} else {
-		run_cleanup(&run);
 		log_err("guest %s: not started (exit status %d)", cfg->name,
 			status);
 	}

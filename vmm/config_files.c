@@ -219,6 +219,9 @@ static int check_console(struct config_draft *d, const struct stat *taken,
 		       MAY_MISS | FOR_WRITE |
 			       (file ? MAY_REGULAR | MAY_CHAR : MAY_SOCKET),
 		       &st);
+	if (!r && pa.path[strlen(pa.path) - 1] == '/')
+		r = say_path(d, &pa, pa.path, "ends in a slash; ",
+			     "allowed: a file, not a folder");
 	for (i = 0; i < n_taken && !r; i++) {
 		if (is_same_file(&st, &taken[i]))
 			r = say_path(d, &pa, pa.path, "is used by another key; ",
@@ -227,7 +230,7 @@ static int check_console(struct config_draft *d, const struct stat *taken,
 	return r;
 }
 
-/* @taken: kernel, initrd, disks: what console output would ruin. */
+/* @taken: kernel, initrd, disks, then guest.toml itself: what console output would ruin. */
 static int check_files(struct config_draft *d, struct stat *taken)
 {
 	const struct config *cfg = &d->cfg;
@@ -256,8 +259,12 @@ static int check_files(struct config_draft *d, struct stat *taken)
 
 int config_check_host(struct config_draft *d)
 {
-	struct stat taken[2 + CONFIG_DISKS_MAX] = { 0 };
+	struct stat taken[3 + CONFIG_DISKS_MAX] = { 0 };
 	int r;
+
+	/* guest.toml itself: console output would change the next start. */
+	if (d->cfg.file && stat(d->cfg.file, &taken[2 + CONFIG_DISKS_MAX]) < 0)
+		taken[2 + CONFIG_DISKS_MAX].st_mode = 0;
 
 	r = check_memory(d);
 	if (!r)

@@ -65,8 +65,10 @@ static int client_read(struct control_client *c)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
 		c->eof = true;
+	/* Only what ends a line counts: who drips bytes shall not keep a place. */
+	if (memchr(c->in + c->in_len, '\n', (size_t)n))
+		c->seen_ns = now_ns();
 	c->in_len += (size_t)n;
-	c->seen_ns = now_ns();
 	return 0;
 }
 

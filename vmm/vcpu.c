@@ -22,7 +22,9 @@
 #include "core/util.h"
 #include "vmm/sandbox.h"
 
-#define VCPU_SIGNAL	(SIGRTMIN + 0)
+/* Not a real-time signal: those can fail to be sent when the user's quota of
+ * pending ones is used up, by whatever process. */
+#define VCPU_SIGNAL	SIGUSR1
 #define VCPU_STACK_SIZE KIB(256)
 /* Accesses of one instruction between two looks at immediate_exit. */
 #define PIECES_MAX 4096

@@ -254,10 +254,13 @@ static void vm_stop(struct vm *vm)
 
 enum end_reason vm_run(struct vm *vm)
 {
-	int r = vm_start(vm);
+	int r;
 
-	if (!r)
-		r = loop_run(&vm->m.loop);
+	if (vm_start(vm) < 0) {
+		vm_stop(vm);
+		return END_NONE;
+	}
+	r = loop_run(&vm->m.loop);
 	if (r < 0) {
 		log_errno(r, "event loop");
 		vm->m.end = END_ERROR;

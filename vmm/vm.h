@@ -70,7 +70,7 @@ void vm_fini(struct vm *vm);
 /**
  * vm_run() - Start the vCPUs, dispatch until the guest ends, stop the vCPUs
  *
- * Return: why it ended
+ * Return: why it ended; END_NONE when it could not be started (logged)
  */
 enum end_reason vm_run(struct vm *vm);
 

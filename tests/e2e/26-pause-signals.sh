@@ -86,6 +86,12 @@ wait $pid
 check "SIGTERM during the start ends the guest" [ $? -eq 13 ]
 check "... and leaves no console socket" [ ! -e "$TMP/early.sock" ]
 
+# No room for a queued signal: the kick must not need one.
+guest quota smp
+sed -i 's/vcpus = 1/vcpus = 4/; s/16M/64M/' "$TMP/quota.toml"
+expect "a guest ends with no signal quota" 0 "$TMP/quota.err" \
+	timeout -k 2 60 prlimit --sigpending=0 "$CSVVMM" run "$TMP/quota.toml"
+
 guest mask idle
 env --block-signal "$CSVVMM" run "$TMP/mask.toml" </dev/null >"$TMP/mask.err" 2>&1 &
 pid=$!
