@@ -45,6 +45,7 @@ LIB_SRC  := $(filter-out vmm/main.c,$(wildcard core/*.c devices/*.c \
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) \
 	$(patsubst %.cc,$(BUILD)/%.o,$(wildcard vmm/*.cc))
 LIB      := $(BUILD)/libcsvvmm.a
+BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 GUESTS   := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.elf,$(wildcard tests/guest/*.c))
 C_FILES  := $(wildcard core/*.[ch] devices/*.[ch] migration/*.[ch] psp/*.[ch] \
@@ -91,6 +92,12 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIB)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_) -MMD -MP -c -o $@.o $<
 	$(Q)$(CXX) $(LDFLAGS_) -o $@ $@.o $(LIB) -lcmocka $(LIBS)
 
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
+	$(say) BENCH $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_) -MMD -MP -c -o $@.o $<
+	$(Q)$(CXX) $(LDFLAGS_) -o $@ $@.o $(LIB) $(LIBS)
+
 # Tiny freestanding guests for tier 2: one C file each, no libc, no SSE.
 GUEST_CF := -std=c11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -no-pie \
 	-mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-asynchronous-unwind-tables \
@@ -103,6 +110,9 @@ $(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S tests/guest/guest.ld $
 
 .PHONY: tests-build
 tests-build: $(BUILD)/csvvmm $(UNIT) $(GUESTS)
+
+.PHONY: bench-build
+bench-build: $(BENCH)
 
 .PHONY: check
 check: deps-check ## run every test that this machine can run (T=word: some; SAN=address,undefined)
@@ -121,7 +131,7 @@ demo: deps-demo ## boot an unmodified Debian kernel under csvvmm
 
 .PHONY: bench
 bench: deps-check ## print sizes, counts and ratios
-	$(Q)$(MAKE) --no-print-directory tests-build
+	$(Q)$(MAKE) --no-print-directory tests-build bench-build
 	$(Q)BUILD=$(BUILD) tests/bench/run
 
 # --- care ------------------------------------------------------------------
