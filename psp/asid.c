@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ASIDs: FREE, OWNED by ACTIVATE, DIRTY by DEACTIVATE, and FREE again after
+ * WBINVD everywhere and DF_FLUSH ([sev-es-emulation] G.9).
+ */
+#include <openssl/crypto.h>
+
+#include "psp/internal.h"
+
+static bool asid_fits(const struct psp *p, const struct psp_guest *g,
+		      uint32_t asid)
+{
+	bool all = p->cfg.profile == PSP_HYGON &&
+		   p->cfg.build >= PSP_BUILD_CSV2_ALL;
+
+	if (!asid || asid > p->cfg.max_asid)
+		return false;
+	if (g->policy & PSP_POLICY_ES)
+		return all || asid < p->cfg.min_sev_asid;
+	return asid >= p->cfg.min_sev_asid;
+}
+
+/* Guests that share a key may share its ASID. Unconfirmed. */
+static bool may_join(const struct psp *p, const struct psp_guest *g, uint32_t asid)
+{
+	unsigned i;
+
+	for (i = 0; i < PSP_GUESTS_MAX; i++)
+		if (p->guest[i] && p->guest[i]->asid == asid)
+			return CRYPTO_memcmp(p->guest[i]->vek, g->vek,
+					     sizeof(g->vek)) == 0;
+	return false;
+}
+
+PSP_HANDLER(activate)
+{
+	const struct psp_abi_activate *c = buf;
+	struct psp_asid *a;
+
+	if (!asid_fits(p, g, c->asid))
+		return PSP_RET_INVALID_ASID;
+	if (g->asid)
+		return PSP_RET_ACTIVE;
+	a = &p->asid[c->asid];
+	if (a->use == PSP_ASID_DIRTY)
+		return PSP_RET_DFFLUSH_REQUIRED;
+	if (a->use == PSP_ASID_OWNED && !may_join(p, g, c->asid))
+		return PSP_RET_ASID_OWNED;
+	if (p->ops.set_key && a->use == PSP_ASID_FREE &&
+	    p->ops.set_key(p->ctx, c->asid, g->vek) < 0)
+		return PSP_RET_HWERROR_PLATFORM;
+	a->use = PSP_ASID_OWNED;
+	a->users++;
+	g->asid = c->asid;
+	return PSP_RET_SUCCESS;
+}
+
+PSP_HANDLER(deactivate)
+{
+	struct psp_asid *a = &p->asid[g->asid];
+
+	(void)buf;
+	if (!g->asid)
+		return PSP_RET_INACTIVE;
+	if (--a->users == 0) {
+		a->use = PSP_ASID_DIRTY;
+		if (p->ops.now_ns)
+			p->dirty_ns = p->ops.now_ns(p->ctx);
+		/* A platform that can't take it out is broken either way. */
+		if (p->ops.set_key)
+			(void)p->ops.set_key(p->ctx, g->asid, NULL);
+	}
+	g->asid = 0;
+	return PSP_RET_SUCCESS;
+}
