@@ -38,6 +38,7 @@ struct board {
 	struct virtio_pci *slot[BOARD_VIRTIO_MAX];
 	unsigned n_disks, n_blks, n_nets, n_slots;
 	bool have_chardev, have_root, have_console, have_rng;
+	bool encrypted;
 };
 
 /* Put a virtio device on the PCI bus, in the order of the calls. */
@@ -48,6 +49,8 @@ static int board_plug(struct board *b, struct virtio_dev *dev)
 
 	if (!vp)
 		return -ENOMEM;
+	/* Without it the driver would hand out addresses of encrypted pages. */
+	dev->must_access_platform = b->encrypted;
 	r = virtio_pci_add(vp, &b->root, dev);
 	if (r < 0) {
 		free(vp);
@@ -163,6 +166,7 @@ int board_create(struct machine *m, const struct config *cfg,
 	if (!b)
 		return log_errno(-ENOMEM, "board");
 	b->m = m;
+	b->encrypted = cfg->csv.type != CONFIG_CSV_NONE;
 	*ret_board = b; /* board_destroy() takes a half-built one */
 	r = acpi_regs_init(&b->acpi, m);
 	if (r < 0)

@@ -197,9 +197,10 @@ static int boot_load_bzimage(struct gmem *gm, int fd,
  * @head: BOOT_HEAD_SIZE bytes, filled with the file's beginning
  */
 static int boot_load_kernel(struct gmem *gm, int fd, uint8_t *head,
-			    struct boot_kernel *k, struct boot_error *err)
+			    struct boot_kernel *k, struct boot_info *info,
+			    struct boot_error *err)
 {
-	struct boot_elf elf;
+	struct boot_elf elf = { .n = 0 };
 	struct stat st;
 	uint64_t size, len;
 	int r;
@@ -226,7 +227,10 @@ static int boot_load_kernel(struct gmem *gm, int fd, uint8_t *head,
 		return boot_fail(
 			err, -EINVAL,
 			"kernel: neither a bzImage nor an ELF file (truncated?)");
-	return r < 0 ? r : boot_check_same(fd, &st, "kernel", err);
+	if (r < 0)
+		return r;
+	boot_note_kernel(info, k, &elf);
+	return boot_check_same(fd, &st, "kernel", err);
 }
 
 /* As high as fits, but never where the kernel works before it has a map. */
@@ -286,18 +290,35 @@ static int boot_load_rest(struct gmem *gm, const struct boot_place *place,
 	return 0;
 }
 
+static void boot_note_rest(struct boot_info *info,
+			   const struct boot_place *place, const char *cmdline)
+{
+	boot_note(info, "gdt", BOOT_GDT, 4 * sizeof(uint64_t));
+	boot_note(info, "page tables", BOOT_PAGE_TABLES,
+		  BOOT_PARAMS - BOOT_PAGE_TABLES);
+	boot_note(info, "boot_params", BOOT_PARAMS, PAGE_SIZE);
+	boot_note(info, "cmdline", BOOT_CMDLINE, strlen(cmdline) + 1);
+	boot_note(info, "acpi", BOOT_ACPI, BOOT_ACPI_SIZE);
+	if (place->initrd_size)
+		boot_note(info, "initrd", place->initrd, place->initrd_size);
+	boot_sort_regions(info);
+}
+
 int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
 	      unsigned n_vcpus, struct boot_info *ret_info,
 	      struct boot_error *err)
 {
 	auto_free uint8_t *head = calloc(1, BOOT_HEAD_SIZE);
 	struct boot_place place = { .hdr = NULL };
+	struct boot_info info = { .rsi = BOOT_PARAMS,
+				  .rsp = BOOT_STACK,
+				  .cr3 = BOOT_PAGE_TABLES };
 	struct boot_kernel k;
 	int r;
 
 	if (!head)
 		return boot_fail(err, -ENOMEM, "kernel: out of memory");
-	r = boot_load_kernel(gm, bf->kernel_fd, head, &k, err);
+	r = boot_load_kernel(gm, bf->kernel_fd, head, &k, &info, err);
 	if (!r && bf->initrd_fd >= 0)
 		r = boot_load_initrd(gm, bf->initrd_fd, &k, &place, err);
 	if (!r)
@@ -313,9 +334,8 @@ int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
 	r = boot_load_rest(gm, &place, n_vcpus, err);
 	if (r < 0)
 		return r;
-	*ret_info = (struct boot_info){ .entry = k.entry,
-					.rsi = BOOT_PARAMS,
-					.rsp = BOOT_STACK,
-					.cr3 = BOOT_PAGE_TABLES };
+	info.entry = k.entry;
+	boot_note_rest(&info, &place, cmdline);
+	*ret_info = info;
 	return 0;
 }

@@ -39,15 +39,31 @@ struct boot_files {
 };
 
 /**
- * struct boot_info - How the first vCPU starts
+ * struct boot_region - Guest memory that was filled; whole pages
+ * @what:	"kernel", "initrd", ...
+ */
+struct boot_region {
+	const char *what;
+	gpa_t at;
+	uint64_t len;
+};
+
+#define BOOT_REGIONS_MAX 40
+
+/**
+ * struct boot_info - How the first vCPU starts, and what it finds
  * @entry:	64-bit entry point
  * @rsi:	boot_params (Linux); also given to ELF guests
+ * @region:	All that was put into memory, by address, without overlap: what
+ *		a launch measures, in this order
  */
 struct boot_info {
 	gpa_t entry;
 	gpa_t rsi;
 	gpa_t rsp;
 	gpa_t cr3;
+	struct boot_region region[BOOT_REGIONS_MAX];
+	unsigned n_regions;
 };
 
 enum boot_format { BOOT_BZIMAGE, BOOT_ELF };

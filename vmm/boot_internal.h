@@ -43,6 +43,17 @@ struct boot_place {
 	uint64_t initrd_size;
 };
 
+/*
+ * boot_note() - Add [at, at + len) to the list, widened to whole pages
+ * boot_sort_regions() - By address; of a page that two share, the first in
+ *	the order of addresses keeps it
+ */
+void boot_note(struct boot_info *info, const char *what, gpa_t at, uint64_t len);
+void boot_sort_regions(struct boot_info *info);
+/* A kernel's own: its segments, or the payload of a bzImage. */
+void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,
+		      const struct boot_elf *elf);
+
 /* Fill *err, return @r. */
 int boot_fail(struct boot_error *err, int r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

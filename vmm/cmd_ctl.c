@@ -120,14 +120,15 @@ static void explain(int r, const char *name)
 	}
 }
 
-/* Return: the answer if it says "ok", else NULL; errors are logged */
-static json_t *request(const char *name, const char *cmd)
+struct json_t *command_ask(const char *name, struct json_t *request)
 {
+	auto_free char *out = json_dumps(request, JSON_COMPACT);
 	auto_free char *line = NULL;
-	int r = control_request(name, cmd, &line);
+	int r = out ? control_request(name, out, &line) : -ENOMEM;
 	const char *error;
 	json_t *answer;
 
+	json_decref(request);
 	if (r < 0) {
 		explain(r, name);
 		return NULL;
@@ -139,6 +140,11 @@ static json_t *request(const char *name, const char *cmd)
 	log_err("guest \"%s\": %s", name, error ? error : "not an answer");
 	json_decref(answer);
 	return NULL;
+}
+
+static json_t *request(const char *name, const char *cmd)
+{
+	return command_ask(name, json_pack("{s:s}", "cmd", cmd));
 }
 
 static uint64_t get_u64(const json_t *answer, const char *key)
@@ -273,6 +279,15 @@ static void print_exits(const json_t *answer)
 	putchar('\n');
 }
 
+static void print_csv(const json_t *csv)
+{
+	if (!json_is_object(csv))
+		return;
+	printf("%-14s %s (%s), %s\n", "csv", get_text(csv, "type"),
+	       get_text(csv, "backend"), get_text(csv, "launch"));
+	printf("%-14s %s\n", "launch digest", get_text(csv, "digest"));
+}
+
 static int print_status(json_t *answer)
 {
 	const json_t *first = json_object_get(answer, "start_to_first_run_ns");
@@ -293,6 +308,7 @@ static int print_status(json_t *answer)
 	printf("%-14s %s\n", "kernel", get_text(answer, "kernel"));
 	print_devices(answer, "disks");
 	print_devices(answer, "nets");
+	print_csv(json_object_get(answer, "csv"));
 	printf("%-14s %" PRIu64 " lines\n", "log dropped",
 	       get_u64(answer, "log_dropped"));
 	json_decref(answer);

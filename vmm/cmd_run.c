@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,25 +58,39 @@ static int run_watch_signals(struct run *run)
 	return 0;
 }
 
-static int run_prepare(struct run *run, const struct config *cfg)
+/* What the command line says. */
+struct run_args {
+	struct config cfg;
+	const char *file;
+	bool wait_for_owner;
+};
+
+static int run_prepare(struct run *run, const struct run_args *args)
 {
+	const struct config *cfg = &args->cfg;
 	struct sandbox_dirs dirs;
 	int r;
 
 	/* The name first: who runs already has the disks' locks, too. */
 	r = control_claim(cfg, &run->control);
+	/* Before the launch: the kernel pins the memory of an encrypted guest. */
+	if (!r)
+		r = sandbox_limits(cfg->memory,
+				   cfg->csv.type != CONFIG_CSV_NONE &&
+					   cfg->csv.backend == CONFIG_CSV_KVM);
 	if (r)
 		return r;
-	r = vm_init(&run->vm, cfg);
+	r = vm_init(&run->vm, cfg, args->wait_for_owner);
 	run->have_vm = true;
 	if (!r)
 		r = run_watch_signals(run);
 	if (!r)
 		r = control_listen(run->control, &run->vm);
-	if (!r)
-		r = sandbox_limits(cfg->memory, cfg->csv_type != CSV_NONE);
 	if (r)
 		return r;
+	if (args->wait_for_owner)
+		log_info("measured; waiting for the owner ('csvvmm launch-go %s')",
+			 cfg->name);
 	if (!cfg->sandbox) {
 		log_warn("sandbox = false: the VMM keeps all its rights");
 		return 0;
@@ -102,7 +117,8 @@ static void run_cleanup(struct run *run)
 
 static int run_guest(void *arg)
 {
-	const struct config *cfg = arg;
+	const struct run_args *args = arg;
+	const struct config *cfg = &args->cfg;
 	struct run run = { .signals.fd = -1 };
 	enum end_reason why;
 	int status = EXIT_FAILED;
@@ -121,7 +137,7 @@ static int run_guest(void *arg)
 	 * /sys, which the sandbox forbids.
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
-	why = run_prepare(&run, cfg) == 0 ? vm_run(&run.vm) : END_NONE;
+	why = run_prepare(&run, args) == 0 ? vm_run(&run.vm) : END_NONE;
 	run_cleanup(&run);
 	if (why != END_NONE) {
 		status = vm_end_status(why);
@@ -134,33 +150,57 @@ static int run_guest(void *arg)
 	return status;
 }
 
+static int parse_args(int argc, char **argv, struct run_args *args)
+{
+	static const struct option options[] = {
+		{ "wait-for-owner", no_argument, NULL, 'w' },
+		{ 0 },
+	};
+	int c;
+
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c != 'w')
+			return -EINVAL;
+		args->wait_for_owner = true;
+	}
+	if (argc - optind != 1)
+		return -EINVAL;
+	args->file = argv[optind];
+	return 0;
+}
+
 static int run_main(int argc, char **argv)
 {
+	struct run_args args = { 0 };
 	struct config_error err;
-	struct config cfg;
 	int status;
 
-	if (argc != 2) {
+	if (parse_args(argc, argv, &args) < 0) {
 		fprintf(stderr,
-			"csvvmm: run takes one FILE; usage: csvvmm run FILE\n");
+			"csvvmm: run takes one FILE; usage: csvvmm run %s\n",
+			cmd_run.args);
 		return EXIT_USAGE;
 	}
-	if (config_load(argv[1], &cfg, &err) < 0) {
+	if (config_load(args.file, &args.cfg, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return EXIT_USAGE;
 	}
-	status = guardian_run(run_guest, &cfg);
-	config_fini(&cfg);
+	status = guardian_run(run_guest, &args);
+	config_fini(&args.cfg);
 	return status;
 }
 
 const struct command cmd_run = {
 	.name = "run",
-	.args = "FILE",
+	.args = "[--wait-for-owner] FILE",
 	.summary = "boot the guest that FILE (guest.toml) describes",
 	.run = run_main,
 	.help = "Stays in the foreground until the guest ends. On a terminal Ctrl-A x ends the\n"
 		"guest at once, Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
+		"  --wait-for-owner  an encrypted guest starts only when its owner has seen the\n"
+		"                    measurement: launch-measure, launch-secret, launch-go\n\n"
 		"Exit status: 0 powered off, 1 not started, 2 bad guest.toml, 10 kernel panic,\n"
 		"11 triple fault, 12 reboot, 13 killed, 14 error of the VMM or of KVM.\n",
 };

@@ -36,6 +36,17 @@ extern const struct command cmd_pause;
 extern const struct command cmd_resume;
 extern const struct command cmd_stop;
 extern const struct command cmd_kill;
+extern const struct command cmd_measure;	/* vmm/cmd_measure.c */
+extern const struct command cmd_attest;		/* vmm/cmd_attest.c */
+extern const struct command cmd_launch_measure; /* vmm/cmd_launch.c */
+extern const struct command cmd_launch_secret;
+extern const struct command cmd_launch_go;
+
+struct json_t;
+
+/* vmm/cmd_ctl.c: send @request to the guest @name. Takes it over. Return: the
+ * answer if it says "ok", else NULL; errors are logged */
+struct json_t *command_ask(const char *name, struct json_t *request);
 
 /* Print "usage: csvvmm NAME ARGS" and the help text. */
 void command_usage(const struct command *cmd);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/csv_abi.h"
 #include "core/util.h"
 #include "vmm/config_draft.h"
 
@@ -143,7 +144,7 @@ static int read_key(struct config_draft *d, enum config_section section,
 	return config_say_unknown(d, section, at);
 }
 
-static int read_table(struct config_draft *d, enum config_section section,
+int config_read_table(struct config_draft *d, enum config_section section,
 		      unsigned table, void *object)
 {
 	unsigned i;
@@ -163,10 +164,11 @@ static int read_element(struct config_draft *d, enum config_section section,
 	if (section == SECTION_DISK) {
 		d->disk[cfg->n_disks] = at;
 		cfg->disk[cfg->n_disks].queues = 1;
-		return read_table(d, section, at, &cfg->disk[cfg->n_disks++]);
+		return config_read_table(d, section, at,
+					 &cfg->disk[cfg->n_disks++]);
 	}
 	d->net[cfg->n_nets] = at;
-	return read_table(d, section, at, &cfg->net[cfg->n_nets++]);
+	return config_read_table(d, section, at, &cfg->net[cfg->n_nets++]);
 }
 
 static int say_shape(struct config_draft *d, enum config_section section,
@@ -205,7 +207,7 @@ static int read_child(struct config_draft *d, unsigned at)
 	const struct toml_node *n = &d->doc.node[at];
 	unsigned s;
 
-	for (s = SECTION_TOP + 1; s < SECTIONS; s++) {
+	for (s = SECTION_TOP + 1; s < SECTION_SECRET; s++) {
 		bool many = config_sections[s].max;
 
 		if (strcmp(config_sections[s].name, n->key) != 0)
@@ -213,7 +215,8 @@ static int read_child(struct config_draft *d, unsigned at)
 		if (n->type != (many ? TOML_ARRAY : TOML_TABLE))
 			return say_shape(d, s, at);
 		d->table[s] = at;
-		return many ? read_array(d, s, at) : read_table(d, s, at, d);
+		return many ? read_array(d, s, at)
+			    : config_read_table(d, s, at, d);
 	}
 	return read_key(d, SECTION_TOP, at, d);
 }
@@ -261,7 +264,7 @@ static int load_text(const char *text, size_t len, const char *file,
 			 .migratable = true,
 			 .sandbox = true,
 			 .on_reboot = CONFIG_END_EXIT,
-			 .csv_type = CSV_NONE,
+			 .csv = { .policy = CSV_POLICY_NODBG },
 			 .rng = true },
 		.file = file,
 		.base = base,
@@ -378,6 +381,7 @@ void config_fini(struct config *cfg)
 	free(cfg->initrd);
 	free(cfg->cmdline);
 	free(cfg->console_path);
+	config_csv_fini(&cfg->csv);
 	for (i = 0; i < cfg->n_disks; i++) {
 		free(cfg->disk[i].path);
 		free(cfg->disk[i].id);

@@ -25,7 +25,36 @@ enum config_console {
 	CONSOLE_SOCKET,
 	CONSOLE_NONE
 };
-enum config_csv_type { CSV_NONE };
+enum config_csv_type { CONFIG_CSV_NONE, CONFIG_CSV_1, CONFIG_CSV_2 };
+enum config_csv_backend { CONFIG_CSV_KVM, CONFIG_CSV_MODEL };
+enum config_csv_profile { CONFIG_CSV_HYGON, CONFIG_CSV_AMD };
+
+#define CONFIG_SECRETS_MAX 8
+#define CONFIG_USER_ID_MAX 20
+
+/* One packet for LAUNCH_SECRET, made by the guest's owner. */
+struct config_secret {
+	char *header; /* packet header: flags, IV, MAC */
+	char *file;   /* ciphertext */
+	uint64_t addr;
+};
+
+/**
+ * struct config_csv - Section [csv]
+ * @policy:	The firmware's word: names, implied bits and minimum API
+ * @user_id:	Guests with the same id share an ASID; NULL = none
+ */
+struct config_csv {
+	enum config_csv_type type;	 /* default none */
+	enum config_csv_backend backend; /* default kvm */
+	enum config_csv_profile profile; /* default hygon */
+	uint32_t policy;
+	uint32_t min_api; /* as written: major << 8 | minor */
+	char *dh_cert, *session;
+	char *user_id;
+	struct config_secret secret[CONFIG_SECRETS_MAX];
+	unsigned n_secrets;
+};
 
 struct config_disk {
 	char *path;
@@ -58,7 +87,7 @@ struct config {
 	char *initrd;	 /* NULL = none */
 	char *cmdline;	 /* default "" */
 	enum config_end on_reboot; /* step 1 knows "exit" only */
-	enum config_csv_type csv_type;
+	struct config_csv csv;
 	struct config_disk disk[CONFIG_DISKS_MAX];
 	unsigned n_disks;
 	struct config_net net[CONFIG_NETS_MAX];

@@ -221,6 +221,8 @@ int config_check(struct config_draft *d)
 		r = check_net(d, i);
 	if (!r)
 		r = check_console(d);
+	if (!r)
+		r = config_check_csv(d);
 	if (!r && d->check_files)
 		r = config_check_host(d);
 	return r;

@@ -17,6 +17,7 @@ enum config_section {
 	SECTION_NET,
 	SECTION_CONSOLE,
 	SECTION_RNG,
+	SECTION_SECRET, /* nested: read with its key of [csv] */
 	SECTIONS
 };
 
@@ -26,7 +27,7 @@ enum config_section {
  * @base:	Absolute folder of relative paths
  * @check_files: Look at this host: files and memory
  * @table:	Node of each single section; 0 = not in the file (or the root)
- * @disk, @net:	Node of each [[disk]] and [[net]]
+ * @disk, @net, @secret: Node of each [[disk]], [[net]], [[csv.secret]]
  * @console_stdio: As written, when it is
  */
 struct config_draft {
@@ -38,6 +39,7 @@ struct config_draft {
 	unsigned table[SECTIONS];
 	unsigned disk[CONFIG_DISKS_MAX];
 	unsigned net[CONFIG_NETS_MAX];
+	unsigned secret[CONFIG_SECRETS_MAX];
 	bool console_stdio;
 	char *console_file, *console_socket;
 	struct config_error *err;
@@ -57,7 +59,7 @@ struct config_type {
 
 /**
  * struct config_key - One line of the table: all there is to know of a key
- * @offset:	Into struct config_disk or config_net; else struct config_draft
+ * @offset:	Into struct config_disk, _net or _secret; else struct config_draft
  * @min, @max:	Of integers; of the length of strings
  * @words:	Of enumerations: NULL-terminated, index = value
  * @allowed:	Ends the messages about a bad value
@@ -89,7 +91,12 @@ extern const struct config_section_info config_sections[SECTIONS];
 extern const struct config_type config_type_bool, config_type_uint,
 	config_type_word, config_type_flag_word, config_type_size,
 	config_type_path, config_type_name, config_type_id, config_type_text,
-	config_type_tap, config_type_mac;
+	config_type_tap, config_type_mac, config_type_policy, config_type_api,
+	config_type_secrets, config_type_address;
+
+/* vmm/config.c: the keys of node @table go to @object */
+int config_read_table(struct config_draft *d, enum config_section section,
+		      unsigned table, void *object);
 
 /* Shortened for a message: the end of a long text counts most. */
 struct config_quote {
@@ -123,6 +130,10 @@ int config_say_unknown(struct config_draft *d, enum config_section section,
 
 /* vmm/config_check.c: what concerns more than one key; fills defaults */
 int config_check(struct config_draft *d);
+
+/* vmm/config_csv.c: section [csv] as a whole. Parts of config_check(). */
+int config_check_csv(struct config_draft *d);
+void config_csv_fini(struct config_csv *csv);
 
 /* vmm/config_files.c: what this host has. Part of config_check(). */
 int config_check_host(struct config_draft *d);

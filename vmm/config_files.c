@@ -230,6 +230,36 @@ static int check_console(struct config_draft *d, const struct stat *taken,
 	return r;
 }
 
+static int check_readable(struct config_draft *d, unsigned table,
+			  const char *section, const char *key, const char *path)
+{
+	struct path_at pa = { config_pos(d, table, key), section, key, path };
+	struct stat st;
+
+	return path ? check_path(d, &pa, MAY_REGULAR, &st) : 0;
+}
+
+static int check_csv(struct config_draft *d)
+{
+	const struct config_csv *csv = &d->cfg.csv;
+	unsigned table = d->table[SECTION_CSV], i;
+	int r;
+
+	r = check_readable(d, table, "csv", "dh_cert", csv->dh_cert);
+	if (!r)
+		r = check_readable(d, table, "csv", "session", csv->session);
+	for (i = 0; i < csv->n_secrets && !r; i++) {
+		const struct config_secret *s = &csv->secret[i];
+
+		r = check_readable(d, d->secret[i], "csv.secret", "header",
+				   s->header);
+		if (!r)
+			r = check_readable(d, d->secret[i], "csv.secret",
+					   "file", s->file);
+	}
+	return r;
+}
+
 /* @taken: kernel, initrd, disks, then guest.toml itself: what console output would ruin. */
 static int check_files(struct config_draft *d, struct stat *taken)
 {
@@ -269,6 +299,8 @@ int config_check_host(struct config_draft *d)
 	r = check_memory(d);
 	if (!r)
 		r = check_files(d, taken);
+	if (!r)
+		r = check_csv(d);
 	if (!r)
 		r = check_console(d, taken, ARRAY_SIZE(taken));
 	return r;

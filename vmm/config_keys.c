@@ -17,10 +17,13 @@ const struct config_section_info config_sections[SECTIONS] = {
 	[SECTION_NET] = { "net", "[[net]]", CONFIG_NETS_MAX },
 	[SECTION_CONSOLE] = { "console", "[console]", 0 },
 	[SECTION_RNG] = { "rng", "[rng]", 0 },
+	[SECTION_SECRET] = { "csv.secret", "[[csv.secret]]", CONFIG_SECRETS_MAX },
 };
 
 static const char *const reboot_words[] = { "exit", NULL };
-static const char *const csv_words[] = { "none", NULL };
+static const char *const csv_words[] = { "none", "csv", "csv2", NULL };
+static const char *const backend_words[] = { "kvm", "model", NULL };
+static const char *const profile_words[] = { "hygon", "amd", NULL };
 static const char *const cache_words[] = { "host", "direct", NULL };
 
 #define TEXT(number)  #number
@@ -32,6 +35,8 @@ static_assert(CONFIG_MEMORY_MIN == MIB(16) && CONFIG_MEMORY_MAX == GIB(1024),
 #define TOP(field)  offsetof(struct config_draft, cfg.field)
 #define DISK(field) offsetof(struct config_disk, field)
 #define NET(field)  offsetof(struct config_net, field)
+
+#define SECRET(field) offsetof(struct config_secret, field)
 
 /* clang-format off */
 const struct config_key config_keys[] = {
@@ -72,10 +77,47 @@ const struct config_key config_keys[] = {
 	  .words = reboot_words, .allowed = "\"exit\"",
 	  .preset = "\"exit\"", .help = "what a reboot of the guest does" },
 
-	{ SECTION_CSV, "type", &config_type_word, TOP(csv_type),
-	  .words = csv_words,
-	  .allowed = "\"none\" (encrypted guests need a later version)",
+	{ SECTION_CSV, "type", &config_type_word, TOP(csv.type),
+	  .words = csv_words, .allowed = "\"none\", \"csv\" or \"csv2\"",
 	  .preset = "\"none\"", .help = "kind of encryption" },
+	{ SECTION_CSV, "backend", &config_type_word, TOP(csv.backend),
+	  .words = backend_words, .allowed = "\"kvm\" or \"model\"",
+	  .preset = "\"kvm\"", .help = "security processor: the host's or a model" },
+	{ SECTION_CSV, "profile", &config_type_word, TOP(csv.profile),
+	  .words = profile_words, .allowed = "\"hygon\" or \"amd\"",
+	  .preset = "\"hygon\"", .help = "whose cryptography and formats" },
+	{ SECTION_CSV, "policy", &config_type_policy, TOP(csv.policy),
+	  .allowed = "an array of \"nodbg\", \"noks\", \"es\", \"nosend\", "
+		     "\"domain\" and \"sev\"",
+	  .preset = "[\"nodbg\"]", .help = "what the firmware forbids" },
+	{ SECTION_CSV, "min_api", &config_type_api, TOP(csv.min_api),
+	  .allowed = "\"MAJOR.MINOR\", each 0 to 255",
+	  .preset = "\"0.0\"", .help = "oldest firmware API the guest accepts" },
+	{ SECTION_CSV, "dh_cert", &config_type_path, TOP(csv.dh_cert),
+	  .allowed = "the path of a file",
+	  .preset = "none", .help = "the owner's Diffie-Hellman certificate" },
+	{ SECTION_CSV, "session", &config_type_path, TOP(csv.session),
+	  .allowed = "the path of a file",
+	  .preset = "none", .help = "the owner's wrapped transport keys" },
+	{ SECTION_CSV, "user_id", &config_type_id, TOP(csv.user_id),
+	  .min = 1, .max = CONFIG_USER_ID_MAX,
+	  .allowed = "1 to " DIGITS(CONFIG_USER_ID_MAX) " of A-Z a-z 0-9 _ . -",
+	  .preset = "none", .help = "guests of one id share an ASID (Hygon)" },
+	{ SECTION_CSV, "secret", &config_type_secrets, TOP(csv),
+	  .max = CONFIG_SECRETS_MAX,
+	  .allowed = "up to " DIGITS(CONFIG_SECRETS_MAX)
+		     " tables of header, file and addr",
+	  .preset = "none", .help = "secrets put into the measured guest" },
+
+	{ SECTION_SECRET, "header", &config_type_path, SECRET(header),
+	  .allowed = "the path of a file",
+	  .help = "packet header of 52 bytes" },
+	{ SECTION_SECRET, "file", &config_type_path, SECRET(file),
+	  .allowed = "the path of a file",
+	  .help = "the encrypted secret" },
+	{ SECTION_SECRET, "addr", &config_type_address, SECRET(addr),
+	  .allowed = "an address in guest memory, a multiple of 16",
+	  .help = "where it goes" },
 
 	{ SECTION_DISK, "path", &config_type_path, DISK(path),
 	  .allowed = "the path of a raw image or block device",

@@ -80,7 +80,7 @@ static const char *find_near_section(const char *word, unsigned best)
 	const char *found = NULL;
 	unsigned i;
 
-	for (i = SECTION_TOP + 1; i < SECTIONS; i++) {
+	for (i = SECTION_TOP + 1; i < SECTION_SECRET; i++) {
 		unsigned edits = distance(word, config_sections[i].name);
 
 		if (edits >= best || !is_near(edits, word))
@@ -109,7 +109,7 @@ static void list_keys(char *list, size_t size, enum config_section section)
 	}
 	if (section != SECTION_TOP)
 		return;
-	for (i = SECTION_TOP + 1; i < SECTIONS; i++)
+	for (i = SECTION_TOP + 1; i < SECTION_SECRET; i++)
 		list_add(list, size, config_sections[i].label);
 }
 

@@ -12,6 +12,9 @@ struct vm;
  * One JSON object a line each way; docs/CONTROL.md.
  */
 
+/* Bytes of a secret that fit into a request, as base64. */
+#define CONTROL_SECRET_MAX 2048
+
 /**
  * control_claim() - Make the guest's name ours: the first step of a start, so
  * that a second one fails before it touches anything
@@ -46,11 +49,11 @@ int control_state_dir(char **ret_path);
 /**
  * control_request() - The client's side: send one request, read one answer
  * @name:	Guest
- * @cmd:	"status", "pause", ...
+ * @request:	One JSON object in one line, without the newline
  * @ret_line:	malloc'ed answer without the newline
  *
  * Return: 0; -ENOENT when no such guest runs; -ETIMEDOUT; -errno
  */
-int control_request(const char *name, const char *cmd, char **ret_line);
+int control_request(const char *name, const char *request, char **ret_line);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -106,33 +105,31 @@ static int client_connect(int dirfd, const char *name, int64_t deadline)
 }
 
 /* Send one request, read one answer into @buf. Return: length or -errno */
-static int client_exchange(const char *name, const char *cmd, char *buf,
+static int client_exchange(const char *name, const char *request, char *buf,
 			   size_t size)
 {
 	int64_t deadline = now_ms() + CLIENT_TIMEOUT_MS;
 	auto_fd int dirfd = control_state_dir(NULL);
 	auto_fd int fd = -1;
-	char request[128];
-	int len, r;
+	int r;
 
 	if (dirfd < 0)
 		return dirfd;
-	len = snprintf(request, sizeof(request), "{\"cmd\":\"%s\"}\n", cmd);
-	if (len < 0 || (size_t)len >= sizeof(request))
-		return -EINVAL;
 	r = state_running(dirfd, name);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
 	fd = client_connect(dirfd, name, deadline);
 	if (fd < 0)
 		return fd;
-	r = client_send(fd, request, (size_t)len, deadline);
+	r = client_send(fd, request, strlen(request), deadline);
+	if (!r)
+		r = client_send(fd, "\n", 1, deadline);
 	if (r < 0)
 		return r;
 	return client_receive(fd, buf, size, deadline);
 }
 
-int control_request(const char *name, const char *cmd, char **ret_line)
+int control_request(const char *name, const char *request, char **ret_line)
 {
 	char *buf;
 	int r;
@@ -142,7 +139,7 @@ int control_request(const char *name, const char *cmd, char **ret_line)
 	buf = malloc(CLIENT_ANSWER_MAX);
 	if (!buf)
 		return -ENOMEM;
-	r = client_exchange(name, cmd, buf, CLIENT_ANSWER_MAX);
+	r = client_exchange(name, request, buf, CLIENT_ANSWER_MAX);
 	if (r < 0) {
 		free(buf);
 		return r;

@@ -25,8 +25,7 @@
  * meanwhile: only the loop thread touches them, and it is in the handler.
  */
 
-static int __attribute__((format(printf, 3, 4)))
-control_fail(struct control_error *err, int r, const char *fmt, ...)
+int control_fail(struct control_error *err, int r, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -139,6 +138,7 @@ static int ctl_status(struct vm *vm, const json_t *req, json_t *reply,
 	json_object_set_new(reply, "config", json_path(vm->cfg->file));
 	json_object_set_new(reply, "kernel", json_path(vm->cfg->kernel));
 	status_devices(vm->cfg, reply);
+	json_object_set_new(reply, "csv", control_csv_status(vm));
 	json_object_set_new(reply, "log_dropped", json_u64(log_guest_dropped()));
 	json_object_set_new(reply, "version", json_string(CSVVMM_VERSION));
 	return 0;
@@ -203,6 +203,11 @@ static const struct control_cmd commands[] = {
 	{ "resume", "let the vCPUs go on", NULL, ctl_resume },
 	{ "stop", "press the power button", NULL, ctl_stop },
 	{ "kill", "end the guest at once", NULL, ctl_kill },
+	{ "launch-measure", "hand out measurement and report", NULL,
+	  ctl_launch_measure },
+	{ "launch-secret", "put a secret into the measured guest",
+	  control_secret_keys, ctl_launch_secret },
+	{ "launch-go", "let the measured guest run", NULL, ctl_launch_go },
 };
 
 static int ctl_help(struct vm *vm, const json_t *req, json_t *reply,

@@ -74,6 +74,21 @@ struct control_cmd {
 		   struct control_error *err);
 };
 
+/* Fill *err, return @r. */
+int control_fail(struct control_error *err, int r, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* vmm/control_launch.c */
+extern const char *const control_secret_keys[];
+int ctl_launch_measure(struct vm *vm, const json_t *req, json_t *reply,
+		       struct control_error *err);
+int ctl_launch_secret(struct vm *vm, const json_t *req, json_t *reply,
+		      struct control_error *err);
+int ctl_launch_go(struct vm *vm, const json_t *req, json_t *reply,
+		  struct control_error *err);
+/* The key "csv" of `status`; for plain guests null. */
+json_t *control_csv_status(const struct vm *vm);
+
 /**
  * control_answer() - Carry out one request
  * @line:	Without the newline; hostile

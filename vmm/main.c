@@ -10,8 +10,10 @@
 #include "vmm/commands.h"
 
 static const struct command *const commands[] = {
-	&cmd_run,   &cmd_check,	 &cmd_doctor, &cmd_list, &cmd_status,
-	&cmd_pause, &cmd_resume, &cmd_stop,   &cmd_kill,
+	&cmd_run,	    &cmd_check,	    &cmd_doctor, &cmd_list,
+	&cmd_status,	    &cmd_pause,	    &cmd_resume, &cmd_stop,
+	&cmd_kill,	    &cmd_measure,   &cmd_attest, &cmd_launch_measure,
+	&cmd_launch_secret, &cmd_launch_go,
 };
 
 static void print_help(FILE *out)
@@ -21,7 +23,7 @@ static void print_help(FILE *out)
 	fprintf(out, "usage: csvvmm COMMAND [ARGS]\n\n"
 		     "A small VMM for encrypted guests on KVM.\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i]->name,
+		fprintf(out, "  %-14s %s\n", commands[i]->name,
 			commands[i]->summary);
 	fprintf(out, "\n'csvvmm COMMAND --help' tells more; "
 		     "'csvvmm --version' prints the version.\n");

@@ -21,6 +21,7 @@
 #include "core/log.h"
 #include "core/util.h"
 #include "vmm/sandbox.h"
+#include "vmm/vmsa.h"
 
 /* Not a real-time signal: those can fail to be sent when the user's quota of
  * pending ones is used up, by whatever process. */
@@ -99,6 +100,25 @@ static int vcpu_set_mtrr(struct vcpu *v)
 	return r < 0 ? r : r == 1 ? 0 : -EINVAL;
 }
 
+/*
+ * Encrypted registers: what is set here is measured, so all of it comes from
+ * the table that `csvvmm measure` goes by. The APIC's base is not part of it.
+ */
+static int vcpu_setup_measured(struct vcpu *v, const struct boot_info *boot)
+{
+	struct kvm_sregs now, sregs;
+	struct kvm_regs regs;
+	int r;
+
+	r = kvm_ioctl(v->fd, KVM_GET_SREGS, &now);
+	if (r < 0)
+		return r;
+	vmsa_initial_regs(v->id, boot, &regs, &sregs);
+	sregs.apic_base = now.apic_base;
+	r = kvm_ioctl(v->fd, KVM_SET_SREGS, &sregs);
+	return r < 0 ? r : kvm_ioctl(v->fd, KVM_SET_REGS, &regs);
+}
+
 int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot)
 {
 	struct kvm_regs regs = { .rip = boot->entry,
@@ -112,6 +132,8 @@ int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot)
 	r = vcpu_set_mtrr(v);
 	if (r < 0)
 		return r;
+	if (v->vm->cfg->csv.type == CONFIG_CSV_2)
+		return vcpu_setup_measured(v, boot);
 	if (v->id)
 		return 0; /* waits for INIT and SIPI */
 	r = kvm_ioctl(v->fd, KVM_GET_SREGS, &sregs);

@@ -13,6 +13,7 @@
 #include "vmm/board.h"
 #include "vmm/commands.h"
 #include "vmm/cpuid.h"
+#include "vmm/launch.h"
 
 static const struct {
 	const char *words;
@@ -168,7 +169,7 @@ static int vm_load(struct vm *vm)
 	return 0;
 }
 
-int vm_init(struct vm *vm, const struct config *cfg)
+int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner)
 {
 	int r;
 
@@ -181,6 +182,7 @@ int vm_init(struct vm *vm, const struct config *cfg)
 		       .irq.vm_fd = -1 },
 		.files = { -1, -1 },
 		.start_ns = now_ns(),
+		.wait_for_owner = wait_for_owner,
 	};
 	pthread_mutex_init(&vm->m.lock, NULL);
 	pthread_cond_init(&vm->resume, NULL);
@@ -188,11 +190,15 @@ int vm_init(struct vm *vm, const struct config *cfg)
 	if (!r)
 		r = vm_create(vm);
 	if (!r)
+		r = vm_csv_open(vm);
+	if (!r)
 		r = board_create(&vm->m, cfg, &vm->board);
 	if (!r)
 		r = vm_create_vcpus(vm);
 	if (!r)
 		r = vm_load(vm);
+	if (!r)
+		r = vm_csv_measure(vm);
 	return r;
 }
 
@@ -201,6 +207,7 @@ void vm_fini(struct vm *vm)
 	unsigned i;
 
 	board_destroy(vm->board);
+	vm_csv_close(vm);
 	for (i = 0; i < vm->n_vcpus; i++)
 		vcpu_fini(&vm->vcpu[i]);
 	free(vm->vcpu);
@@ -217,13 +224,12 @@ void vm_fini(struct vm *vm)
 	pthread_mutex_destroy(&vm->m.lock);
 }
 
-/* Threads start with the lock taken: they wait for it before KVM_RUN. */
+/* Threads wait for the lock, which is held here, before KVM_RUN. */
 static int vm_start(struct vm *vm)
 {
 	unsigned i;
 	int r = 0;
 
-	pthread_mutex_lock(&vm->m.lock);
 	for (i = 0; !r && i < vm->n_vcpus; i++) {
 		r = vcpu_start(&vm->vcpu[i]);
 		if (r < 0)
@@ -233,7 +239,21 @@ static int vm_start(struct vm *vm)
 		vm->quit = true;
 	vm->state = VM_RUNNING;
 	vm->first_run_ns = now_ns();
-	pthread_mutex_unlock(&vm->m.lock);
+	return r;
+}
+
+int vm_go(struct vm *vm)
+{
+	int r;
+
+	if (!vm->wait_for_owner || vm->state != VM_CREATED)
+		return -EPROTO;
+	vm->wait_for_owner = false;
+	r = launch_finish(vm->launch);
+	if (!r)
+		r = vm_start(vm);
+	if (r < 0)
+		machine_end(&vm->m, END_ERROR);
 	return r;
 }
 
@@ -254,9 +274,14 @@ static void vm_stop(struct vm *vm)
 
 enum end_reason vm_run(struct vm *vm)
 {
-	int r;
+	int r = 0;
 
-	if (vm_start(vm) < 0) {
+	if (!vm->wait_for_owner) {
+		pthread_mutex_lock(&vm->m.lock);
+		r = vm_start(vm);
+		pthread_mutex_unlock(&vm->m.lock);
+	}
+	if (r < 0) {
 		vm_stop(vm);
 		return END_NONE;
 	}

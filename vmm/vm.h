@@ -12,6 +12,7 @@
 
 struct board;
 struct kvm_run;
+struct launch;
 struct vm;
 
 /**
@@ -39,6 +40,8 @@ enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
  * @quit:	vCPU threads shall return; vm.lock
  * @resume:	Signalled when one of the two changes, and when a vCPU parks
  * @run_size:	Bytes of each vCPU's run page
+ * @launch:	Of an encrypted guest, else NULL
+ * @wait_for_owner: vCPUs start when the owner says so, by the control socket
  * @start_ns, @first_run_ns: CLOCK_MONOTONIC marks for `status` and bench
  */
 struct vm {
@@ -55,16 +58,20 @@ struct vm {
 	pthread_cond_t resume;
 	uint64_t start_ns, first_run_ns;
 	struct boot_info boot;
+	struct launch *launch;
+	bool wait_for_owner;
 };
 
 /**
  * vm_init() - Everything up to the first KVM_RUN, save the sandbox
  *
+ * @wait_for_owner: An encrypted guest stays measured, not started, for vm_go()
+ *
  * Logs its errors. vm_fini() is safe after success or failure.
  *
  * Return: 0 or -errno
  */
-int vm_init(struct vm *vm, const struct config *cfg);
+int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner);
 void vm_fini(struct vm *vm);
 
 /**
@@ -73,6 +80,10 @@ void vm_fini(struct vm *vm);
  * Return: why it ended; END_NONE when it could not be started (logged)
  */
 enum end_reason vm_run(struct vm *vm);
+
+/* The owner's go: finish the launch, start the vCPUs; vm.lock held. On failure
+ * the guest ends. Return: 0; -EPROTO when nobody waits for it; -errno, logged */
+int vm_go(struct vm *vm);
 
 /* Stop all vCPUs and wait until each has left KVM_RUN; vm.lock held (dropped
  * while waiting). Return: 0, or -EINVAL when the guest does not run, or ended
@@ -85,6 +96,13 @@ const char *vm_end_words(enum end_reason why);
 int vm_end_status(enum end_reason why);
 
 const char *vm_state_name(enum vm_state state);
+
+/* vmm/vm_csv.c: steps of vm_init() for an encrypted guest; nothing for others.
+ * Return: 0 or -errno, logged. open comes before the vCPUs, measure after
+ * memory and registers are set. */
+int vm_csv_open(struct vm *vm);
+int vm_csv_measure(struct vm *vm);
+void vm_csv_close(struct vm *vm);
 
 /* vmm/vcpu.c */
 int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id);

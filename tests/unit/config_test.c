@@ -73,7 +73,7 @@ static void test_defaults(void **state)
 	assert_null(cfg.initrd);
 	assert_string_equal(cfg.cmdline, "");
 	assert_int_equal(cfg.on_reboot, CONFIG_END_EXIT);
-	assert_int_equal(cfg.csv_type, CSV_NONE);
+	assert_int_equal(cfg.csv.type, CONFIG_CSV_NONE);
 	assert_int_equal(cfg.n_disks, 0);
 	assert_int_equal(cfg.n_nets, 0);
 	assert_int_equal(cfg.console, CONSOLE_STDIO);
@@ -370,10 +370,93 @@ static void test_words(void **state)
 	(void)state;
 	refuse(KERNEL "on_reboot='pause'", "2:11: on_reboot: \"pause\" is not s");
 	refuse(KERNEL "on_reboot='EXIT'", "2:11: on_reboot: \"EXIT\" is not s");
-	refuse(KERNEL "csv.type='csv'", "2:10: csv.type: \"csv\" is not support"
-					"ed by this version; allowed: \"none\"");
+	refuse(KERNEL "csv.type='csv3'",
+	       "2:10: csv.type: \"csv3\" is not supported by this version");
+	accept(KERNEL "csv.type='csv'");
 	refuse(KERNEL DISK "cache=''", "4:7: disk.cache: \"\" is not supported");
 	accept(KERNEL DISK "cache='host'");
+}
+
+#define CSV "[csv]\ntype='csv2'\n"
+
+static uint32_t policy_of(const char *text)
+{
+	struct config cfg;
+	uint32_t policy;
+
+	good(text, &cfg);
+	policy = cfg.csv.policy;
+	config_fini(&cfg);
+	return policy;
+}
+
+/* [csv-abi] 6.1: NODBG 1, NOKS 2, ES 4, NOSEND 8, DOMAIN 10, SEV 20, REUSE 80;
+ * API major in bits 16 to 23, minor in 24 to 31. */
+static void test_csv_policy(void **state)
+{
+	(void)state;
+	assert_int_equal(policy_of(KERNEL CSV), 0x5);
+	assert_int_equal(policy_of(KERNEL "csv.type='csv'"), 0x1);
+	assert_int_equal(policy_of(KERNEL CSV "policy=[]"), 0x4);
+	assert_int_equal(policy_of(KERNEL CSV "policy=['noks','nosend','domain',"
+					      "'sev','es','noks']"),
+			 0x3e);
+	assert_int_equal(policy_of(KERNEL CSV "user_id='a'"), 0x85);
+	assert_int_equal(policy_of(KERNEL CSV "min_api='1.24'"), 0x18010005);
+	assert_int_equal((int64_t)policy_of(KERNEL CSV "min_api='255.255'"),
+			 0xffff0005);
+}
+
+static void test_csv_refused(void **state)
+{
+	static const char *const api[] = { "",	    "1",     "1.",     ".1",
+					   "1.2.3", "256.0", "0001.0", "1.-1",
+					   " 1.0",  "1.0 " };
+	char text[128];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(api) / sizeof(api[0]); i++) {
+		snprintf(text, sizeof(text), KERNEL CSV "min_api='%s'", api[i]);
+		refuse(text, "4:9: csv.min_api: \"");
+	}
+	refuse(KERNEL CSV "policy='nodbg'",
+	       "4:8: csv.policy: a string, not an array");
+	refuse(KERNEL CSV "policy=[1]",
+	       "4:9: csv.policy: an integer, not a string");
+	refuse(KERNEL CSV "policy=['NODBG']",
+	       "4:9: csv.policy: \"NODBG\" is unknown");
+	refuse(KERNEL CSV "profile='amd'\nuser_id='a'",
+	       "5:9: csv.user_id: unknown to AMD");
+	refuse(KERNEL CSV "dh_cert='a'", "4:9: csv.dh_cert: alone");
+	refuse(KERNEL CSV "secret=[1]",
+	       "4:9: csv.secret: an integer, not a table");
+	refuse(KERNEL CSV "secret=[{header='a',file='b',addr=16}]",
+	       "4:8: csv.secret: nobody could have encrypted it");
+	refuse(KERNEL CSV "secret=[{addr=-16}]",
+	       "4:15: csv.secret.addr: -16 can't");
+	refuse(KERNEL CSV "secret=[{},{},{},{},{},{},{},{},{}]",
+	       "4:33: csv.secret: one too many");
+	refuse(KERNEL "'csv.secret'=[{}]", "2:1: csv.secret: unknown key");
+	refuse(KERNEL "csv.backend='model'", "2:5: csv.backend: of no use");
+}
+
+static void test_csv_secrets(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	good(KERNEL CSV "dh_cert='c'\nsession='/s'\n[[csv.secret]]\nheader='h'\n"
+			"file='f'\naddr=0x1000\n[[csv.secret]]\nheader='i'\n"
+			"file='g'\naddr=0\n",
+	     &cfg);
+	assert_int_equal(cfg.csv.n_secrets, 2);
+	assert_string_equal(cfg.csv.dh_cert, "/b/c");
+	assert_string_equal(cfg.csv.session, "/s");
+	assert_string_equal(cfg.csv.secret[0].header, "/b/h");
+	assert_string_equal(cfg.csv.secret[1].file, "/b/g");
+	assert_int_equal(cfg.csv.secret[0].addr, 0x1000);
+	config_fini(&cfg);
 }
 
 static void test_disks(void **state)
@@ -598,6 +681,10 @@ static void test_documented(void **state)
 	}
 	for (i = SECTION_TOP + 1; i < SECTIONS; i++) {
 		snprintf(want, sizeof(want), "\n%s\n", config_sections[i].label);
+		if (strstr(example, want))
+			continue;
+		snprintf(want, sizeof(want), "\n# %s\n",
+			 config_sections[i].label);
 		assert_non_null(strstr(example, want));
 	}
 	free(man);
@@ -646,6 +733,9 @@ int main(void)
 		cmocka_unit_test(test_cmdline),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_csv_policy),
+		cmocka_unit_test(test_csv_refused),
+		cmocka_unit_test(test_csv_secrets),
 		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_taps),
 		cmocka_unit_test(test_mac),

@@ -800,7 +800,7 @@ static void test_second_vmm(void **state)
 	assert_int_equal(control_claim(&fx.cfg, &second), -EEXIST);
 	assert_null(second);
 	/* The loser has not taken the winner's files away. */
-	assert_int_equal(control_request(NAME, "ping", &line), 0);
+	assert_int_equal(control_request(NAME, "{\"cmd\":\"ping\"}", &line), 0);
 	assert_string_equal(line, "{\"ok\":true}");
 	free(line);
 }
@@ -809,9 +809,10 @@ static void test_second_vmm(void **state)
 
 static void request(const char *cmd, const char *answer)
 {
-	char *line = NULL;
+	char *line = NULL, ask[64];
 
-	assert_int_equal(control_request(NAME, cmd, &line), 0);
+	snprintf(ask, sizeof(ask), "{\"cmd\":\"%s\"}", cmd);
+	assert_int_equal(control_request(NAME, ask, &line), 0);
 	assert_string_equal(line, answer);
 	free(line);
 }
@@ -823,6 +824,12 @@ static void test_pause_resume_kill(void **state)
 	request("pause", "{\"ok\":true,\"state\":\"paused\"}");
 	request("resume", "{\"ok\":true,\"state\":\"running\"}");
 	request("stop", "{\"ok\":false,\"error\":\"the guest is running\"}");
+	request("launch-measure",
+		"{\"ok\":false,\"error\":\"the guest is not encrypted\"}");
+	request("launch-secret",
+		"{\"ok\":false,\"error\":\"the guest is not encrypted\"}");
+	request("launch-go",
+		"{\"ok\":false,\"error\":\"the guest is not encrypted\"}");
 	request("kill", "{\"ok\":true}");
 	pthread_join(fx.loop, NULL);
 	fx.looping = false;
@@ -888,8 +895,8 @@ static void test_no_guest(void **state)
 	char *line;
 
 	(void)state;
-	assert_int_equal(control_request("nobody", "ping", &line), -ENOENT);
-	assert_int_equal(control_request("../nobody", "ping", &line), -EINVAL);
+	assert_int_equal(control_request("nobody", "{}", &line), -ENOENT);
+	assert_int_equal(control_request("../nobody", "{}", &line), -EINVAL);
 }
 
 struct fake {
@@ -923,7 +930,7 @@ static int fake_request(const char *answer, size_t len)
 	f.listen_fd = state_listen(fx.dirfd, NAME);
 	assert_true(f.listen_fd >= 0);
 	pthread_create(&thread, NULL, fake_main, &f);
-	r = control_request(NAME, "ping", &line);
+	r = control_request(NAME, "{\"cmd\":\"ping\"}", &line);
 	pthread_join(thread, NULL);
 	(void)close(f.listen_fd);
 	if (!r)
@@ -945,7 +952,8 @@ static void test_hostile_server(void **state)
 	assert_int_equal(fake_request(much, 1 << 20), -EMSGSIZE);
 	/* A name that is claimed, but nobody listens yet or any more. */
 	free(much);
-	assert_int_equal(control_request(NAME, "ping", &much), -ENOENT);
+	assert_int_equal(control_request(NAME, "{\"cmd\":\"ping\"}", &much),
+			 -ENOENT);
 	(void)close(lock);
 }
 

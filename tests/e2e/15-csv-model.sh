@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Encrypted launch through the software model, tiny guests on this machine's
+# KVM: prediction, owner's check and secret, attestation.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+owner() { python3 tests/e2e/owner.py "$@"; }
+
+# guest NAME ELF PROFILE [MORE]: MORE goes into [csv]
+guest() {
+	cat >"$TMP/$1.toml" <<-END
+		name = "$1"
+		vcpus = 2
+		memory = "16M"
+		kernel = "$TMP/$2.elf"
+		initrd = "$TMP/initrd"
+		cmdline = "a b"
+		[console]
+		file = "$TMP/$1.out"
+		[csv]
+		type = "csv2"
+		backend = "model"
+		profile = "$3"
+		${4-}
+	END
+}
+
+# digest FILE OPTION...: what `measure` predicts
+digest() { "$CSVVMM" measure "${@:2}" "$1" | sed -n 's/^digest  *//p'; }
+
+# differs NAME PART: another digest than before, and --explain blames PART only
+# shellcheck disable=SC2317 # called by check
+differs() {
+	local parts
+	"$CSVVMM" measure --explain "$TMP/p.toml" >"$TMP/now"
+	parts=$(diff "$TMP/before" "$TMP/now" | sed -nE 's/^>   +(VMSA|[a-z_ ]+[a-z]).*/\1/p' | sort -u)
+	[ "$(digest "$TMP/p.toml")" != "$was" ] && [ "$parts" = "$1" ] && return 0
+	echo "# the parts that differ: $parts"
+	return 1
+}
+
+# flip FILE OFFSET: one bit
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N1 "$1")
+	# shellcheck disable=SC2059 # the byte is the format
+	printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# wait_for COMMAND...: until it succeeds, a minute at most
+wait_for() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+for g in hello idle secret; do cp "$BUILD/guest/$g.elf" "$TMP"; done
+head -c 5000 /dev/zero | tr '\0' i >"$TMP/initrd"
+
+# --- prediction --------------------------------------------------------------
+
+guest p hello hygon
+"$CSVVMM" measure --explain "$TMP/p.toml" >"$TMP/before"
+was=$(digest "$TMP/p.toml")
+check "a digest has 64 digits" [ ${#was} -eq 64 ]
+check "the same files, the same digest" [ "$(digest "$TMP/p.toml")" = "$was" ]
+check "the assumption is told" has "$TMP/before" "assumed      mainline-6.12"
+check "another profile, another digest" [ "$(digest "$TMP/p.toml" --profile amd)" != "$was" ]
+check "another host, another digest" [ "$(digest "$TMP/p.toml" --host vendor-6.6)" != "$was" ]
+check "the parts' digests are SM3 (by openssl)" has "$TMP/before" \
+	"$(printf '%s' "a b" | cat - /dev/zero | head -c 4096 | openssl dgst -sm3 -r | cut -d' ' -f1)"
+check "--json agrees" [ "$("$CSVVMM" measure --json --explain "$TMP/p.toml" | sed -n 's/.*"digest": "\(.*\)",/\1/p' | head -n 1)" = "$was" ]
+
+at=$(($(stat -c %s "$TMP/initrd") - 1))
+flip "$TMP/initrd" $at
+check "a bit of the initrd" differs initrd
+flip "$TMP/initrd" $at
+off=$(grep -abo SUCCESS "$TMP/hello.elf" | head -n 1 | cut -d: -f1)
+flip "$TMP/hello.elf" "$off"
+check "a bit of the kernel" differs kernel
+flip "$TMP/hello.elf" "$off"
+sed -i 's/"a b"/"a c"/' "$TMP/p.toml"
+check "a bit of the command line" differs cmdline
+sed -i 's/"a c"/"a b"/; s/16M/17M/' "$TMP/p.toml"
+"$CSVVMM" measure --explain "$TMP/p.toml" >"$TMP/now"
+check "more memory" [ "$(digest "$TMP/p.toml")" != "$was" ]
+sed -i 's/17M/16M/' "$TMP/p.toml"
+check "undone, it is the old digest" [ "$(digest "$TMP/p.toml")" = "$was" ]
+sed 's/csv2/none/; /backend/d; /profile/d' "$TMP/p.toml" >"$TMP/plain.toml"
+expect "a plain guest is not measured" 1 "$TMP/out" "$CSVVMM" measure "$TMP/plain.toml"
+expect "measure: bad options" 2 "$TMP/out" "$CSVVMM" measure --host linux "$TMP/p.toml"
+expect "measure: half of the measurement" 2 "$TMP/out" "$CSVVMM" measure --nonce 00 "$TMP/p.toml"
+
+if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
+	skip "launch" "/dev/kvm cannot be used"
+	finish
+fi
+
+# --- launch ------------------------------------------------------------------
+
+expect "configs/csv2-model.toml runs" 0 "$TMP/out" "$CSVVMM" run configs/csv2-model.toml
+check "it says so" has "$TMP/out" SUCCESS
+check "the model says that it protects nothing" has "$TMP/out" "PROTECTS NOTHING"
+
+# start NAME OPTION...: in the background, $pid
+start() {
+	"$CSVVMM" run "${@:2}" "$TMP/$1.toml" </dev/null >"$TMP/$1.err" 2>&1 &
+	pid=$!
+	wait_for "$CSVVMM" status "$1"
+}
+
+for profile in hygon amd; do
+	for type in csv csv2; do
+		guest run idle $profile
+		sed -i "s/csv2/$type/" "$TMP/run.toml"
+		start run
+		check "$profile $type: the guest runs" wait_for has "$TMP/run.out" idle
+		"$CSVVMM" status run >"$TMP/out"
+		check "$profile $type: the digest is as predicted" has "$TMP/out" \
+			"launch digest  $(digest "$TMP/run.toml")"
+		"$CSVVMM" kill run
+		wait $pid
+		rm -f "$TMP/run.out"
+	done
+done
+
+guest bad hello hygon 'min_api = "255.0"'
+expect "a policy that the firmware is too old for" 1 "$TMP/out" "$CSVVMM" run "$TMP/bad.toml"
+check "the command is named" has "$TMP/out" LAUNCH_START
+check "in one line" [ "$(grep -c 'error: encrypted launch' "$TMP/out")" -eq 1 ]
+check "with the next step" has "$TMP/out" "next: "
+expect "only encrypted guests wait for an owner" 1 "$TMP/out" \
+	"$CSVVMM" run --wait-for-owner "$TMP/plain.toml"
+
+# --- the owner ---------------------------------------------------------------
+
+if ! python3 -c 'import cryptography' 2>/dev/null; then
+	skip "the owner's part" "no python3-cryptography"
+	finish
+fi
+
+# get FIELD: of the last launch-measure
+get() { cat "$TMP/$1"; }
+
+for profile in hygon amd; do
+	rm -f "$TMP/own.out"
+	# The model's certificates are the same each time: ask a first guest.
+	guest own secret $profile
+	start own --wait-for-owner
+	"$CSVVMM" launch-measure --json own >"$TMP/measure.json"
+	owner fields "$TMP/measure.json" "$TMP"
+	"$CSVVMM" kill own
+	wait $pid
+	check "$profile: no guest ran" [ ! -s "$TMP/own.out" ]
+
+	owner session $profile "$TMP" "$TMP/pdh" 0x5
+	guest own secret $profile "$(printf 'dh_cert = "owner.cert"\nsession = "session.bin"')"
+	start own --wait-for-owner
+	expect "$profile: launch-measure" 0 "$TMP/measure.json" "$CSVVMM" launch-measure --json own
+	owner fields "$TMP/measure.json" "$TMP"
+	mac=$(owner mac $profile "$TMP" "$(get firmware)" 0x5 "$(get digest)" "$(get nonce)")
+	check "$profile: the measurement is as computed elsewhere" [ "$mac" = "$(get measurement)" ]
+	"$CSVVMM" measure --tik "$TMP/tik.bin" --nonce "$(get nonce)" \
+		--firmware "$(get firmware)" "$TMP/own.toml" >"$TMP/out"
+	check "$profile: measure predicts it" has "$TMP/out" "measurement  $mac"
+
+	owner secret $profile "$TMP" "$(get measurement)" "sesame, $profile"
+	cp "$TMP/secret.bin" "$TMP/wrong.bin"
+	flip "$TMP/wrong.bin" 3
+	expect "$profile: a wrong packet is refused" 1 "$TMP/out" \
+		"$CSVVMM" launch-secret own "$TMP/secret.hdr" "$TMP/wrong.bin" 0x80000
+	expect "$profile: and an address outside" 1 "$TMP/out" \
+		"$CSVVMM" launch-secret own "$TMP/secret.hdr" "$TMP/secret.bin" 0x8000000
+	expect "$profile: the guest still waits, the right one goes in" 0 "$TMP/out" \
+		"$CSVVMM" launch-secret own "$TMP/secret.hdr.b64" "$TMP/secret.bin" 0x80000
+	expect "$profile: go" 0 "$TMP/out" "$CSVVMM" launch-go own
+	wait $pid
+	check "$profile: the guest ended well" [ $? -eq 0 ]
+	check "$profile: it has the secret" has "$TMP/own.out" "secret: sesame, $profile"
+
+	sed -i 's/session.bin/tik.bin/' "$TMP/own.toml"
+	expect "$profile: a session of the wrong size" 1 "$TMP/out" "$CSVVMM" run "$TMP/own.toml"
+	owner session $profile "$TMP" "$TMP/pdh" 0x1
+	sed -i 's/tik.bin/session.bin/' "$TMP/own.toml"
+	expect "$profile: a session for another policy" 1 "$TMP/out" "$CSVVMM" run "$TMP/own.toml"
+	check "$profile: the command is named" has "$TMP/out" LAUNCH_START
+
+	attest() { "$CSVVMM" attest --digest "$(get digest)" "$@"; }
+	expect "$profile: the report is verified" 0 "$TMP/out" \
+		attest --root model --cert "$TMP/chain" --policy 0x5 "$TMP/report"
+	expect "$profile: not without a root" 1 "$TMP/out" attest --cert "$TMP/chain" "$TMP/report"
+	expect "$profile: not without its CEK" 1 "$TMP/out" attest --root model "$TMP/report"
+	expect "$profile: not for another policy" 1 "$TMP/out" \
+		attest --root model --cert "$TMP/chain" --policy 0x4 "$TMP/report"
+	expect "$profile: not for another digest" 1 "$TMP/out" \
+		"$CSVVMM" attest --digest "$was" --root model --cert "$TMP/chain" "$TMP/report"
+	flip "$TMP/report" 20
+	expect "$profile: not with another bit" 1 "$TMP/out" \
+		attest --root model --cert "$TMP/chain" "$TMP/report"
+done
+expect "attest: no digest" 2 "$TMP/out" "$CSVVMM" attest "$TMP/report"
+expect "attest: no report" 1 "$TMP/out" "$CSVVMM" attest --digest "$was" "$TMP/p.toml"
+finish

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The list of what boot_load() put into guest memory. */
+#include "vmm/boot_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/util.h"
+
+/* Segments of an ELF kernel and, beside the kernel, six more. */
+static_assert(BOOT_SEGMENTS_MAX + 6 <= BOOT_REGIONS_MAX, "the list is too short");
+
+void boot_note(struct boot_info *info, const char *what, gpa_t at, uint64_t len)
+{
+	gpa_t end = align_up(at + len, PAGE_SIZE);
+
+	at = align_down(at, PAGE_SIZE);
+	info->region[info->n_regions++] =
+		(struct boot_region){ what, at, end - at };
+}
+
+void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,
+		      const struct boot_elf *elf)
+{
+	unsigned i;
+
+	if (k->format == BOOT_BZIMAGE)
+		boot_note(info, "kernel", k->load, k->payload_size);
+	for (i = 0; k->format == BOOT_ELF && i < elf->n; i++)
+		boot_note(info, "kernel", elf->seg[i].at, elf->seg[i].mem_size);
+}
+
+/* Nothing is left to qsort()'s choice: the digest hangs on the order. */
+static int by_address(const void *a, const void *b)
+{
+	const struct boot_region *x = a, *y = b;
+
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	return x->len > y->len ? -1 : x->len < y->len;
+}
+
+void boot_sort_regions(struct boot_info *info)
+{
+	unsigned i, n = 0;
+	gpa_t done = 0;
+
+	qsort(info->region, info->n_regions, sizeof(info->region[0]), by_address);
+	for (i = 0; i < info->n_regions; i++) {
+		struct boot_region r = info->region[i];
+		gpa_t end = r.at + r.len;
+
+		r.at = MAX(r.at, done);
+		if (r.at >= end)
+			continue;
+		r.len = end - r.at;
+		info->region[n++] = r;
+		done = end;
+	}
+	info->n_regions = n;
+}

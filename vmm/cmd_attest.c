@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "psp/psp_abi.h"
+#include "vmm/attest.h"
+#include "vmm/commands.h"
+#include "vmm/hex.h"
+#include "vmm/launch.h"
+#include "vmm/launch_files.h"
+
+#define FILES_MAX 8
+#define CERTS_MAX 16384u
+
+/* What the command line asks for. */
+struct attest_args {
+	const char *report;
+	const char *file[FILES_MAX];
+	bool trusted[FILES_MAX];
+	unsigned n_files;
+	bool model_root, has_digest, has_nonce, has_policy;
+	uint32_t policy;
+	uint8_t digest[32], nonce[16];
+};
+
+static int usage(const char *why)
+{
+	log_err("attest: %s; usage: csvvmm attest %s", why, cmd_attest.args);
+	return EXIT_USAGE;
+}
+
+static int take_file(struct attest_args *a, const char *path, bool trusted)
+{
+	if (trusted && !strcmp(path, "model")) {
+		a->model_root = true;
+		return 0;
+	}
+	if (a->n_files == FILES_MAX)
+		return -E2BIG;
+	a->trusted[a->n_files] = trusted;
+	a->file[a->n_files++] = path;
+	return 0;
+}
+
+/* A value of an option. Return: EXIT_OK, or usage() */
+static int take_value(struct attest_args *a, int c, const char *text)
+{
+	char *end;
+
+	switch (c) {
+	case 'd':
+		a->has_digest = true;
+		return hex_decode(text, a->digest, sizeof(a->digest)) < 0
+			       ? usage("--digest takes 64 hexadecimal digits")
+			       : EXIT_OK;
+	case 'n':
+		a->has_nonce = true;
+		return hex_decode(text, a->nonce, sizeof(a->nonce)) < 0
+			       ? usage("--nonce takes 32 hexadecimal digits")
+			       : EXIT_OK;
+	case 'p':
+		a->has_policy = true;
+		a->policy = (uint32_t)strtoul(text, &end, 0);
+		return !*text || *end ? usage("--policy takes a number")
+				      : EXIT_OK;
+	case 'r':
+	case 'c':
+		return take_file(a, text, c == 'r') < 0 ? usage("too many files")
+							: EXIT_OK;
+	}
+	return usage("unknown option, or one without its value");
+}
+
+/* Return: EXIT_OK to go on */
+static int parse_args(int argc, char **argv, struct attest_args *a)
+{
+	static const struct option options[] = {
+		{ "digest", required_argument, NULL, 'd' },
+		{ "nonce", required_argument, NULL, 'n' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "cert", required_argument, NULL, 'c' },
+		{ 0 },
+	};
+	int c;
+
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		int status = take_value(a, c, optarg);
+
+		if (status != EXIT_OK)
+			return status;
+	}
+	if (argc - optind != 1)
+		return usage("one report is needed");
+	if (!a->has_digest)
+		return usage("--digest is needed: csvvmm measure prints it");
+	a->report = argv[optind];
+	return EXIT_OK;
+}
+
+/* The blobs stay until the end: the certificates point into them. */
+static int load_certs(const struct attest_args *a, enum psp_profile profile,
+		      struct launch_blob *blob, struct attest_certs *certs)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < a->n_files && !r; i++) {
+		r = blob_read("certificates", a->file[i], 0, CERTS_MAX, &blob[i]);
+		if (r < 0)
+			break;
+		r = attest_add(certs, profile, blob[i].data, blob[i].len,
+			       a->trusted[i]);
+		if (r < 0)
+			log_err("certificates %s: %s", a->file[i],
+				r == -E2BIG
+					? "too many"
+					: "neither root nor platform certificates of this make");
+	}
+	return r;
+}
+
+/* Genuine; but is it about the guest that was meant? NULL: it is */
+static const char *mismatch(const struct attest_args *a,
+			    const struct attest_report *r)
+{
+	if (memcmp(a->digest, r->digest, sizeof(r->digest)) != 0)
+		return "of another guest: another launch digest";
+	if (a->has_nonce && memcmp(a->nonce, r->nonce, sizeof(r->nonce)) != 0)
+		return "not about this nonce";
+	if (a->has_policy && a->policy != r->policy)
+		return "of a guest with another policy";
+	return NULL;
+}
+
+static int verdict(const struct attest_args *a, const struct attest_report *r,
+		   const struct attest_certs *certs)
+{
+	const char *make = r->profile == PSP_HYGON ? "Hygon" : "AMD";
+	const char *why = "";
+	char hex[65];
+
+	hex_encode(r->digest, sizeof(r->digest), hex);
+	if (attest_verify(r, certs, &why) < 0) {
+		printf("%s: NOT VERIFIED: %s\n", a->report, why);
+		return EXIT_FAILED;
+	}
+	why = mismatch(a, r);
+	if (why) {
+		printf("%s: genuine (%s), but %s; digest %s, policy %#x\n",
+		       a->report, make, why, hex, r->policy);
+		return EXIT_FAILED;
+	}
+	printf("%s: ok (%s): digest as expected, policy %#x%s%s\n", a->report,
+	       make, r->policy,
+	       r->policy & PSP_POLICY_NODBG ? "" : " LETS THE HOST DEBUG IT",
+	       a->model_root
+		       ? "; the model's root is trusted, which protects nothing"
+		       : "");
+	return EXIT_OK;
+}
+
+static int attest(const struct attest_args *a, struct launch_blob *blob)
+{
+	struct attest_certs certs = { .model_root = a->model_root };
+	struct attest_report r;
+
+	if (blob_read("report", a->report, 0, CERTS_MAX, &blob[FILES_MAX]) < 0)
+		return EXIT_FAILED;
+	if (attest_parse(blob[FILES_MAX].data, blob[FILES_MAX].len, &r) < 0) {
+		log_err("report %s: %u bytes are no attestation report (AMD 208, Hygon 4096)",
+			a->report, blob[FILES_MAX].len);
+		return EXIT_FAILED;
+	}
+	if (load_certs(a, r.profile, blob, &certs) < 0)
+		return EXIT_FAILED;
+	return verdict(a, &r, &certs);
+}
+
+static int attest_main(int argc, char **argv)
+{
+	struct launch_blob blob[FILES_MAX + 1] = { 0 };
+	struct attest_args a = { 0 };
+	int status = parse_args(argc, argv, &a);
+	unsigned i;
+
+	if (status != EXIT_OK)
+		return status;
+	status = attest(&a, blob);
+	for (i = 0; i < ARRAY_SIZE(blob); i++)
+		free(blob[i].data);
+	return fflush(stdout) ? EXIT_FAILED : status;
+}
+
+const struct command cmd_attest = {
+	.name = "attest",
+	.args = "--digest HEX [--nonce HEX] [--policy N] [--root FILE|model]... [--cert FILE]... REPORT",
+	.summary = "verify an attestation report against a launch digest",
+	.run = attest_main,
+	.help = "Checks the chain from a trusted root over HSK (ASK), CEK and PEK to REPORT, and\n"
+		"that the launch digest in it is the expected one. Prints one line.\n\n"
+		"  --digest HEX  what the guest must have been measured as (csvvmm measure)\n"
+		"  --nonce HEX   the nonce that the report must hold\n"
+		"  --policy N    the policy that the guest must have\n"
+		"  --root FILE   trusted root certificate (HRK or ARK); others in FILE are used too.\n"
+		"                \"model\": the published root of the software model\n"
+		"  --cert FILE   certificates on the way: HSK (ASK), CEK, PEK, in any order\n\n"
+		"Exit status: 0 verified, 1 not, 2 bad command line.\n",
+};

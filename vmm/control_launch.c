@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands of the control socket for the owner of an encrypted guest. */
+#include "vmm/control_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/base64.h"
+#include "vmm/control.h"
+#include "vmm/hex.h"
+#include "vmm/launch.h"
+#include "vmm/vm.h"
+
+const char *const control_secret_keys[] = { "header", "data", "addr", NULL };
+
+static json_t *json_hex(const void *data, size_t len)
+{
+	char hex[2 * 32 + 1];
+
+	hex_encode(data, len, hex);
+	return json_string(hex);
+}
+
+static json_t *json_blob(const struct launch_blob *b)
+{
+	char *text;
+	json_t *j;
+
+	if (!b->len)
+		return json_null();
+	text = malloc(BASE64_ROOM((size_t)b->len));
+	if (!text)
+		return NULL;
+	base64_encode(b->data, b->len, text);
+	j = json_string(text);
+	free(text);
+	return j;
+}
+
+static json_t *firmware(const struct launch *l)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u.%u.%u", l->platform.api_major,
+		 l->platform.api_minor, l->platform.build);
+	return json_string(text);
+}
+
+/* What both `status` and launch-measure tell. */
+static void launch_facts(const struct vm *vm, json_t *out)
+{
+	const struct launch *l = vm->launch;
+	bool measured = l->state >= LAUNCH_MEASURED;
+
+	json_object_set_new(out, "launch",
+			    json_string(vm->wait_for_owner
+						? "waits for its owner"
+						: launch_state_name(l->state)));
+	json_object_set_new(out, "policy", json_integer(l->cfg->policy));
+	json_object_set_new(out, "firmware", firmware(l));
+	json_object_set_new(out, "digest",
+			    l->have_digest ? json_hex(l->digest, 32)
+					   : json_null());
+	json_object_set_new(out, "measurement",
+			    measured ? json_hex(l->measure, 32) : json_null());
+	json_object_set_new(out, "nonce",
+			    measured ? json_hex(l->measure + 32, 16)
+				     : json_null());
+}
+
+json_t *control_csv_status(const struct vm *vm)
+{
+	const struct config_csv *cfg = &vm->cfg->csv;
+	json_t *out;
+
+	if (!vm->launch)
+		return json_null();
+	out = json_pack("{s:s, s:s}", "type",
+			cfg->type == CONFIG_CSV_2 ? "csv2" : "csv", "backend",
+			cfg->backend == CONFIG_CSV_MODEL ? "model" : "kvm");
+	if (out)
+		launch_facts(vm, out);
+	return out;
+}
+
+static int need_launch(const struct vm *vm, struct control_error *err)
+{
+	return vm->launch
+		       ? 0
+		       : control_fail(err, -EINVAL, "the guest is not encrypted");
+}
+
+int ctl_launch_measure(struct vm *vm, const json_t *req, json_t *reply,
+		       struct control_error *err)
+{
+	int r = need_launch(vm, err);
+
+	(void)req;
+	if (r < 0)
+		return r;
+	launch_facts(vm, reply);
+	json_object_set_new(reply, "report", json_blob(&vm->launch->report));
+	json_object_set_new(reply, "pdh", json_blob(&vm->launch->pdh));
+	json_object_set_new(reply, "chain", json_blob(&vm->launch->chain));
+	return 0;
+}
+
+/* Base64 text of a key. Return: 0 with *ret_len, or -EINVAL with @err */
+static int take_bytes(const json_t *req, const char *key, void *buf,
+		      size_t size, size_t *ret_len, struct control_error *err)
+{
+	const json_t *value = json_object_get(req, key);
+
+	if (!json_is_string(value) ||
+	    base64_decode(json_string_value(value), json_string_length(value),
+			  buf, size, ret_len) < 0)
+		return control_fail(err, -EINVAL,
+				    "the key \"%s\" must be base64 of at most "
+				    "%zu bytes",
+				    key, size);
+	return 0;
+}
+
+static int need_waiting(const struct vm *vm, struct control_error *err)
+{
+	int r = need_launch(vm, err);
+
+	if (!r && (!vm->wait_for_owner || vm->state != VM_CREATED))
+		r = control_fail(err, -EPROTO,
+				 "the guest does not wait for its owner "
+				 "(run --wait-for-owner)");
+	return r;
+}
+
+int ctl_launch_secret(struct vm *vm, const json_t *req, json_t *reply,
+		      struct control_error *err)
+{
+	uint8_t header[LAUNCH_HEADER_SIZE], data[CONTROL_SECRET_MAX];
+	const json_t *addr = json_object_get(req, "addr");
+	size_t header_len = 0, len = 0;
+	int r = need_waiting(vm, err);
+
+	(void)reply;
+	if (!r)
+		r = take_bytes(req, "header", header, sizeof(header),
+			       &header_len, err);
+	if (!r)
+		r = take_bytes(req, "data", data, sizeof(data), &len, err);
+	if (!r && (!json_is_integer(addr) || json_integer_value(addr) < 0))
+		r = control_fail(err, -EINVAL,
+				 "the key \"addr\" must be an address");
+	if (r < 0)
+		return r;
+	r = launch_secret(vm->launch, header, (uint32_t)header_len,
+			  (gpa_t)json_integer_value(addr), data, (uint32_t)len);
+	if (r == -EINVAL)
+		return control_fail(err, r,
+				    "a header has %d bytes, a secret and its "
+				    "address are multiples of 16 in guest memory",
+				    LAUNCH_HEADER_SIZE);
+	if (r < 0)
+		return control_fail(err, r, "%s", csv_error(&vm->launch->csv));
+	log_info("secret of %zu bytes put into the guest", len);
+	return 0;
+}
+
+int ctl_launch_go(struct vm *vm, const json_t *req, json_t *reply,
+		  struct control_error *err)
+{
+	int r = need_waiting(vm, err);
+
+	(void)req;
+	if (r < 0)
+		return r;
+	r = vm_go(vm);
+	if (r < 0)
+		return control_fail(err, r, "not started: the log says why");
+	json_object_set_new(reply, "state",
+			    json_string(vm_state_name(vm->state)));
+	log_info("the owner let the guest run");
+	return 0;
+}

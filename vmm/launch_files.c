@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/launch_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/base64.h"
+#include "vmm/launch.h"
+
+#define SESSION_SIZE 128u
+/* Base64 of the largest, with line ends. */
+#define TEXT_MAX 32768u
+
+/* At most @size bytes. Return: how many, or -errno */
+static ssize_t read_small(const char *path, char *buf, size_t size)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	size_t len = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	while (len < size) {
+		ssize_t n = read(fd, buf + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static bool size_ok(size_t len, uint32_t want, uint32_t max)
+{
+	return want ? len == want : len >= 16 && len <= max;
+}
+
+/*
+ * Text first: base64 of one size can be bytes of another only where sizes may
+ * vary, and then bytes that all are digits of base64 are no ciphertext.
+ */
+int blob_read(const char *what, const char *path, uint32_t want, uint32_t max,
+	      struct launch_blob *ret_b)
+{
+	auto_free char *text = malloc(2 * TEXT_MAX);
+	size_t len = 0;
+	uint8_t *data;
+	ssize_t n;
+
+	if (!text)
+		return log_errno(-ENOMEM, "%s %s", what, path);
+	data = (uint8_t *)text + TEXT_MAX;
+	n = read_small(path, text, TEXT_MAX);
+	if (n < 0)
+		return log_errno((int)n, "%s %s", what, path);
+	if (base64_decode(text, (size_t)n, data, TEXT_MAX, &len) < 0 ||
+	    !size_ok(len, want, max)) {
+		len = (size_t)n;
+		memcpy(data, text, len);
+	}
+	if (!size_ok(len, want, max)) {
+		log_err("%s %s: %zu bytes; needed: %s%u bytes, or their base64",
+			what, path, len, want ? "" : "16 to ", want ? want : max);
+		return -EINVAL;
+	}
+	ret_b->data = malloc(len);
+	if (!ret_b->data)
+		return log_errno(-ENOMEM, "%s %s", what, path);
+	memcpy(ret_b->data, data, len);
+	ret_b->len = (uint32_t)len;
+	return 0;
+}
+
+int launch_read_files(struct launch *l)
+{
+	const struct config_csv *cfg = l->cfg;
+	unsigned i;
+	int r = 0;
+
+	if (cfg->dh_cert)
+		r = blob_read("dh_cert", cfg->dh_cert, LAUNCH_CERT_SIZE, 0,
+			      &l->dh_cert);
+	if (!r && cfg->session)
+		r = blob_read("session", cfg->session, SESSION_SIZE, 0,
+			      &l->session);
+	for (i = 0; !r && i < cfg->n_secrets; i++) {
+		const struct config_secret *s = &cfg->secret[i];
+
+		l->secret[i].at = s->addr;
+		r = blob_read("secret header", s->header, LAUNCH_HEADER_SIZE, 0,
+			      &l->secret[i].header);
+		if (!r)
+			r = blob_read("secret", s->file, 0, LAUNCH_SECRET_MAX,
+				      &l->secret[i].data);
+	}
+	return r;
+}

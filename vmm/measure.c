@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/measure.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/kvm.h>
+
+#include "core/util.h"
+
+static const struct {
+	const char *name, *words;
+} hosts[VMSA_HOSTS] = {
+	[VMSA_HOST_MAINLINE_6_12] = { "mainline-6.12",
+				      "a mainline kernel 6.12 with KVM_SEV_ES_INIT" },
+	[VMSA_HOST_VENDOR_6_6] = { "vendor-6.6", "a vendor's kernel 6.6" },
+};
+
+int measure_host_parse(const char *name, enum vmsa_host *ret_host)
+{
+	unsigned i;
+
+	for (i = 0; i < VMSA_HOSTS; i++) {
+		if (!strcmp(name, hosts[i].name)) {
+			*ret_host = (enum vmsa_host)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *measure_host_name(enum vmsa_host host)
+{
+	return hosts[host].name;
+}
+
+const char *measure_host_words(enum vmsa_host host)
+{
+	return hosts[host].words;
+}
+
+enum psp_profile measure_profile(const struct config_csv *csv)
+{
+	return csv->profile == CONFIG_CSV_AMD ? PSP_AMD : PSP_HYGON;
+}
+
+void measure_vmsa(const struct boot_info *boot, unsigned id,
+		  enum vmsa_host host, uint8_t page[VMSA_SIZE])
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	vmsa_initial_regs(id, boot, &regs, &sregs);
+	vmsa_build(page, &regs, &sregs, 1, host);
+}
+
+/* Both hashes take the same bytes: the launch's, and the part's own. */
+static int hash_region(const struct gmem *gm, const struct boot_region *reg,
+		       struct psp_hash *all, struct psp_hash *own)
+{
+	uint8_t page[PAGE_SIZE];
+	uint64_t off;
+	int r = 0;
+
+	for (off = 0; !r && off < reg->len; off += sizeof(page)) {
+		r = gmem_read(gm, reg->at + off, page, sizeof(page));
+		if (!r)
+			r = psp_hash_update(all, page, sizeof(page));
+		if (!r)
+			r = psp_hash_update(own, page, sizeof(page));
+	}
+	return r;
+}
+
+static int measure_regions(struct measure *m, const struct gmem *gm,
+			   struct psp_hash *all)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; !r && i < m->boot.n_regions; i++) {
+		struct psp_hash *own = NULL;
+
+		r = psp_hash_new(psp_suite(m->profile), &own);
+		if (!r)
+			r = hash_region(gm, &m->boot.region[i], all, own);
+		if (!r)
+			r = psp_hash_peek(own, m->region[i]);
+		psp_hash_free(own);
+	}
+	return r;
+}
+
+static int measure_vmsas(struct measure *m, struct psp_hash *all)
+{
+	const struct psp_suite *suite = psp_suite(m->profile);
+	uint8_t page[VMSA_SIZE];
+	struct psp_part part = { page, sizeof(page) };
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; !r && i < m->n_vmsas; i++) {
+		measure_vmsa(&m->boot, i, m->host, page);
+		r = psp_hash_update(all, page, sizeof(page));
+		if (!r)
+			r = psp_digest(suite, &part, 1, m->vmsa[i]);
+	}
+	return r;
+}
+
+static int measure_all(struct measure *m, const struct gmem *gm)
+{
+	struct psp_hash *all = NULL;
+	int r = psp_hash_new(psp_suite(m->profile), &all);
+
+	if (!r)
+		r = measure_regions(m, gm, all);
+	if (!r)
+		r = measure_vmsas(m, all);
+	if (!r)
+		r = psp_hash_peek(all, m->digest);
+	psp_hash_free(all);
+	return r;
+}
+
+static int fail(struct boot_error *err, int r, const char *what)
+{
+	snprintf(err->text, sizeof(err->text), "%s: %s", what, strerror(-r));
+	return r;
+}
+
+static int measure_loaded(const struct config *cfg, struct measure *m,
+			  struct gmem *gm, struct boot_error *err)
+{
+	struct boot_files files;
+	int r;
+
+	r = boot_open(&files, cfg->kernel, cfg->initrd, err);
+	if (r < 0)
+		return r;
+	r = boot_load(gm, &files, cfg->cmdline, cfg->vcpus, &m->boot, err);
+	boot_close(&files);
+	if (r < 0)
+		return r;
+	r = measure_all(m, gm);
+	return r < 0 ? fail(err, r, "hash of the guest's memory") : 0;
+}
+
+int measure_config(const struct config *cfg, enum psp_profile profile,
+		   enum vmsa_host host, struct measure *ret_m,
+		   struct boot_error *err)
+{
+	struct measure m = { .profile = profile, .host = host };
+	struct gmem gm;
+	int r;
+
+	if (cfg->csv.type == CONFIG_CSV_2)
+		m.n_vmsas = cfg->vcpus;
+	/* No huge pages: untouched memory costs nothing then. */
+	r = gmem_init(&gm, cfg->memory, false);
+	if (r < 0)
+		fail(err, r, "memory to load the guest into");
+	else
+		r = measure_loaded(cfg, &m, &gm, err);
+	gmem_fini(&gm);
+	if (!r)
+		*ret_m = m;
+	return r;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An encrypted guest's launch as part of vm_init(). */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/csv_kvm.h"
+#include "core/log.h"
+#include "vmm/csv_model.h"
+#include "vmm/launch.h"
+#include "vmm/measure.h"
+#include "vmm/vm.h"
+
+/* What `measure` assumes unless told otherwise. */
+#define MODEL_HOST VMSA_HOST_MAINLINE_6_12
+
+static void warn_model(void)
+{
+	bool colour = isatty(STDERR_FILENO);
+
+	log_warn("%sbackend = \"model\": no processor is involved, THIS PROTECTS NOTHING; for development only%s",
+		 colour ? "\033[1;31m" : "", colour ? "\033[0m" : "");
+}
+
+static int open_backend(struct vm *vm, const struct csv_backend **ret_ops,
+			void **ret_be)
+{
+	const struct config_csv *cfg = &vm->cfg->csv;
+	struct csv_model *model = NULL;
+	int r;
+
+	if (cfg->backend == CONFIG_CSV_MODEL) {
+		warn_model();
+		r = csv_model_open(measure_profile(cfg), MODEL_HOST, &model);
+		*ret_ops = &csv_model_backend;
+		*ret_be = model;
+		return r < 0 ? log_errno(r, "model of the security processor")
+			     : 0;
+	}
+	*ret_ops = &csv_kvm_backend;
+	r = csv_kvm_open(vm->m.vm_fd, ret_be);
+	return r < 0 ? log_errno(r,
+				 "/dev/sev ('csvvmm doctor' says what to do; backend = \"model\" needs none)")
+		     : 0;
+}
+
+int vm_csv_open(struct vm *vm)
+{
+	const struct csv_backend *ops;
+	void *be;
+	int r;
+
+	if (vm->cfg->csv.type == CONFIG_CSV_NONE) {
+		if (!vm->wait_for_owner)
+			return 0;
+		log_err("--wait-for-owner: this guest is not encrypted ([csv] type)");
+		return -EINVAL;
+	}
+	vm->launch = calloc(1, sizeof(*vm->launch));
+	if (!vm->launch)
+		return log_errno(-ENOMEM, "encrypted launch");
+	r = open_backend(vm, &ops, &be);
+	return r < 0 ? r : launch_init(vm->launch, &vm->cfg->csv, ops, be);
+}
+
+static int add_vcpus(struct vm *vm)
+{
+	unsigned i;
+	int r = 0;
+
+	if (vm->cfg->csv.backend != CONFIG_CSV_MODEL)
+		return 0;
+	for (i = 0; !r && i < vm->n_vcpus; i++)
+		r = csv_model_add_vcpu(vm->launch->csv.be, vm->vcpu[i].fd);
+	return r < 0 ? log_errno(r, "vCPUs for the model") : 0;
+}
+
+int vm_csv_measure(struct vm *vm)
+{
+	int r;
+
+	if (!vm->launch)
+		return 0;
+	r = add_vcpus(vm);
+	if (!r)
+		r = launch_measure(vm->launch, &vm->m.gmem, &vm->boot);
+	if (!r && !vm->wait_for_owner)
+		r = launch_finish(vm->launch);
+	return r;
+}
+
+void vm_csv_close(struct vm *vm)
+{
+	if (vm->launch)
+		launch_fini(vm->launch);
+	free(vm->launch);
+	vm->launch = NULL;
+}
