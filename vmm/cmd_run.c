@@ -137,7 +137,12 @@ static int run_guest(void *arg)
 	 * /sys, which the sandbox forbids.
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
-	why = run_prepare(&run, args) == 0 ? vm_run(&run.vm) : END_NONE;
+	why = END_NONE;
+	if (run_prepare(&run, args) == 0) {
+		/* Parsing and the filters took more than will be needed. */
+		(void)malloc_trim(0);
+		why = vm_run(&run.vm);
+	}
 	run_cleanup(&run);
 	if (why != END_NONE) {
 		status = vm_end_status(why);
