@@ -246,6 +246,26 @@ END
 
 check "doctor: this host runs Linux guests" "$CSVVMM" doctor --can-run-linux
 
+# In the lab a guest sometimes (about one in forty) dies by a triple fault out
+# of nowhere; the cause is not found yet. Such a case is told and run once more;
+# a second time it fails. Anywhere else, and for any other end, it fails at once.
+faulted() { [ -n "${CSVVMM_IN_LAB:-}" ] && grep -qs 'ended by a triple fault' "$TMP"/*.out; }
+
+run_case() {
+	local n=$tap_n bad=$tap_bad u
+	"case_$1" >"$TMP/tap"
+	if [ "$tap_bad" -gt "$bad" ] && faulted; then
+		sed 's/^/# first try: /' "$TMP/tap"
+		echo "# $1: a guest ended by a triple fault in the lab: once more"
+		tap_n=$n tap_bad=$bad
+		for u in "${undo[@]}"; do eval "$u"; done
+		undo=()
+		rm -rf "${TMP:?}"/*
+		"case_$1" >"$TMP/tap"
+	fi
+	cat "$TMP/tap"
+}
+
 # CASES is for whoever works on one of them.
-for c in ${CASES:-demo machine disks passt}; do "case_$c"; done
+for c in ${CASES:-demo machine disks passt}; do run_case "$c"; done
 finish
