@@ -100,6 +100,9 @@ int csv_allow(struct csv *csv, const struct csv_rule *rule)
 	if (rule->debug && (csv->policy & CSV_POLICY_NODBG))
 		return csv_refuse(csv, rule, -EPROTO,
 				  "the guest's policy has `nodbg`");
+	if (rule->send && (csv->policy & CSV_POLICY_NOSEND))
+		return csv_refuse(csv, rule, -EPROTO,
+				  "the guest's policy has `nosend`");
 	return 0;
 }
 

@@ -193,8 +193,8 @@ int csv_receive_data(struct csv *csv, const struct csv_packet *p);
 int csv_send_vmsa(struct csv *csv, uint32_t vcpu_id, const struct csv_packet *p);
 int csv_receive_vmsa(struct csv *csv, uint32_t vcpu_id,
 		     const struct csv_packet *p);
-/* Up to CSV_BATCH_MAX packets in one go: all done or -errno. -ENOTTY, -EINVAL
- * without firmware status: this kernel can't; use the functions above. */
+/* At most CSV_BATCH_MAX packets; on failure some may be in. -E2BIG: wrong
+ * arguments. -ENOTTY, -EINVAL: this kernel can't; use the functions above. */
 int csv_batch(struct csv *csv, bool send, const struct csv_packet *p, unsigned n);
 
 #endif

@@ -12,11 +12,12 @@
  * @states:	Set of 1 << enum csv_state
  * @es:		Only for a guest with encrypted registers
  * @debug:	Not for a guest with policy `nodbg`
+ * @send:	Not for a guest with policy `nosend`
  */
 struct csv_rule {
 	const char *name;
 	unsigned states;
-	bool es, debug;
+	bool es, debug, send;
 };
 
 /* Refuse @rule's command: remember why, return @err. @why: static text. */

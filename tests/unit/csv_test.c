@@ -20,11 +20,13 @@ struct fake {
 	unsigned n_issue, n_platform, n_add, n_remove, n_close;
 	uint32_t cmd;
 	bool with_arg;
-	uint8_t arg[48];
+	uint8_t arg[72];
 	uint64_t user_id_len;
 	char user_id[16];
 	void *host[16];
 	uint64_t size[16];
+	unsigned n_nodes;
+	uint8_t node[48];
 	/* Answers. */
 	int ret;
 	uint32_t fw, len, len2;
@@ -37,11 +39,25 @@ static struct csv csv;
 static size_t arg_size(uint32_t cmd)
 {
 	static const uint8_t size[] = {
-		[0] = 16, [1] = 16,  [2] = 40,	[3] = 16, [5] = 48,
-		[6] = 16, [16] = 12, [17] = 24, [20] = 32
+		[0] = 16,  [1] = 16,  [2] = 40,	 [3] = 16,
+		[5] = 48,  [6] = 16,  [8] = 72,	 [9] = 48,
+		[10] = 40, [12] = 40, [13] = 48, [14] = 40,
+		[16] = 12, [17] = 24, [20] = 32, [24] = 16
 	};
 
 	return cmd < N(size) ? size[cmd] : 0;
+}
+
+/* Nodes of 24 bytes, the data of the last one. */
+static void fake_list(struct fake *f)
+{
+	uint64_t at, node[3];
+
+	memcpy(&at, f->arg + 8, 8);
+	for (f->n_nodes = 0; at; at = node[2], f->n_nodes++) {
+		memcpy(node, (void *)(uintptr_t)at, sizeof(node));
+		memcpy(f->node, (void *)(uintptr_t)node[0], sizeof(f->node));
+	}
 }
 
 static int fake_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
@@ -61,13 +77,23 @@ static int fake_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 		memcpy(&f->user_id_len, f->arg + 8, 8);
 		memcpy(f->user_id, (void *)(uintptr_t)at, 3);
 	}
+	if (cmd == 24)
+		fake_list(f);
 	*ret_fw = f->fw;
+	if (cmd == 8)
+		((struct kvm_sev_send_start *)arg)->session_len = f->len;
+	if (cmd == 9 && !((struct kvm_sev_send_update_data *)arg)->hdr_len) {
+		((struct kvm_sev_send_update_data *)arg)->hdr_len = f->len;
+		((struct kvm_sev_send_update_data *)arg)->trans_len = f->len2;
+	}
 	if (cmd == 20)
 		((struct kvm_sev_attestation_report *)arg)->len = f->len;
 	if (f->ret)
 		return f->ret;
 	if (cmd == 2)
 		((struct kvm_sev_launch_start *)arg)->handle = 0x77;
+	if (cmd == 12)
+		((struct kvm_sev_receive_start *)arg)->handle = 0x99;
 	if (cmd == 6) {
 		uint64_t at;
 
@@ -157,34 +183,111 @@ static int setup(void **state)
 	return 0;
 }
 
+static uint8_t ram[64] __attribute__((aligned(16)));
+static uint8_t page[4096] __attribute__((aligned(4096)));
+static uint8_t buf[64];
+
+static const struct csv_target target = { buf, buf + 1, buf + 2, 11, 12, 13 };
+
+static struct csv_packet packet(void)
+{
+	return (struct csv_packet){ buf, page, page, 52, 4096, 4096 };
+}
+
+static struct csv_packet vmsa_packet(void)
+{
+	return (struct csv_packet){ buf, NULL, page, 52, 0, 4096 };
+}
+
+static int do_send_start(void)
+{
+	uint32_t len = 8;
+
+	return csv_send_start(&csv, &target, buf, &len);
+}
+static int do_send_data(void)
+{
+	struct csv_packet p = packet();
+
+	return csv_send_data(&csv, &p);
+}
+static int do_send_vmsa(void)
+{
+	struct csv_packet p = vmsa_packet();
+
+	return csv_send_vmsa(&csv, 3, &p);
+}
+static int do_send_batch(void)
+{
+	struct csv_packet p = packet();
+
+	return csv_batch(&csv, true, &p, 1);
+}
+static int do_send_finish(void)
+{
+	return csv_send_finish(&csv);
+}
+static int do_send_cancel(void)
+{
+	return csv_send_cancel(&csv);
+}
+static int do_receive_start(void)
+{
+	return csv_receive_start(&csv, csv.es ? 4 : 0, buf, 8, buf, 8);
+}
+static int do_receive_data(void)
+{
+	struct csv_packet p = packet();
+
+	return csv_receive_data(&csv, &p);
+}
+static int do_receive_vmsa(void)
+{
+	struct csv_packet p = vmsa_packet();
+
+	return csv_receive_vmsa(&csv, 3, &p);
+}
+static int do_receive_batch(void)
+{
+	struct csv_packet p = packet();
+
+	return csv_batch(&csv, false, &p, 1);
+}
+static int do_receive_finish(void)
+{
+	return csv_receive_finish(&csv);
+}
+
 /* A guest with registers and debugging as asked, in a state. */
 static void become(enum csv_state s, bool es, bool nodbg)
 {
-	uint8_t buf[48];
+	bool launched = s >= CSV_LAUNCH && s != CSV_RECEIVE;
 
 	(void)setup(NULL);
 	if (s >= CSV_INIT)
 		assert_int_equal(csv_init(&csv, es, NULL), 0);
-	if (s >= CSV_LAUNCH && s <= CSV_RUNNING)
+	if (s == CSV_RECEIVE)
+		assert_int_equal(csv_receive_start(&csv, (es ? 4 : 0) | nodbg,
+						   buf, 8, buf, 8),
+				 0);
+	if (launched)
 		assert_int_equal(csv_launch_start(&csv, (es ? 4 : 0) | nodbg,
 						  NULL, 0, NULL, 0),
 				 0);
-	if (s >= CSV_SECRET && s <= CSV_RUNNING) {
+	if (launched && s >= CSV_SECRET) {
 		if (es)
 			assert_int_equal(csv_launch_update_vmsa(&csv), 0);
 		assert_int_equal(csv_launch_measure(&csv, buf), 0);
 	}
-	if (s == CSV_RUNNING)
+	if (launched && s >= CSV_RUNNING)
 		assert_int_equal(csv_launch_finish(&csv), 0);
-	/* Migration makes these; its functions are not here yet. */
-	if (s > CSV_RUNNING)
-		csv.state = s;
+	if (launched && s > CSV_RUNNING)
+		assert_int_equal(do_send_start(), 0);
+	if (s == CSV_SENT)
+		assert_int_equal(csv_send_finish(&csv), 0);
 	assert_int_equal(csv.state, s);
 	fake.n_issue = 0;
 }
-
-static uint8_t ram[64] __attribute__((aligned(16)));
-static uint8_t buf[64];
 
 static int do_init(void)
 {
@@ -273,6 +376,25 @@ static const struct {
 	{ "ATTESTATION_REPORT", "--lsrS--", "--lsrS--", do_report, 20,
 	  CSV_STATES },
 	{ "DBG_DECRYPT", "--lsrS--", "--lsrS--", do_debug, 17, CSV_STATES },
+	{ "SEND_START", "----r---", "----r---", do_send_start, 8, CSV_SEND },
+	{ "SEND_UPDATE_DATA", "-----S--", "-----S--", do_send_data, 9,
+	  CSV_STATES },
+	{ "SEND_UPDATE_VMSA", "--------", "-----S--", do_send_vmsa, 10,
+	  CSV_STATES },
+	{ "COMMAND_BATCH (send)", "-----S--", "-----S--", do_send_batch, 24,
+	  CSV_STATES },
+	{ "SEND_FINISH", "-----S--", "-----S--", do_send_finish, 11, CSV_SENT },
+	{ "SEND_CANCEL", "-----S--", "-----S--", do_send_cancel, 21, CSV_RUNNING },
+	{ "RECEIVE_START", "-i------", "-i------", do_receive_start, 12,
+	  CSV_RECEIVE },
+	{ "RECEIVE_UPDATE_DATA", "------R-", "------R-", do_receive_data, 13,
+	  CSV_STATES },
+	{ "RECEIVE_UPDATE_VMSA", "--------", "------R-", do_receive_vmsa, 14,
+	  CSV_STATES },
+	{ "COMMAND_BATCH (receive)", "------R-", "------R-", do_receive_batch,
+	  24, CSV_STATES },
+	{ "RECEIVE_FINISH", "------R-", "------R-", do_receive_finish, 15,
+	  CSV_RUNNING },
 	{ "PLATFORM_STATUS", "nilsrSRT", "nilsrSRT", do_platform, 1, CSV_STATES },
 	{ "PDH_CERT_EXPORT", "nilsrSRT", "nilsrSRT", do_pdh, 5, CSV_STATES },
 };
@@ -561,6 +683,209 @@ static void debug(void **state)
 }
 
 /* Twelve bytes as the firmware writes them ([csv-abi] 2.3). */
+static void send_start(void **state)
+{
+	struct csv_target t = target;
+	uint32_t len = 0;
+
+	(void)state;
+	/* The owner does not want it sent. */
+	become(CSV_INIT, true, false);
+	assert_int_equal(csv_launch_start(&csv, 4 | 8, NULL, 0, NULL, 0), 0);
+	assert_int_equal(do_vmsa(), 0);
+	assert_int_equal(do_measure(), 0);
+	assert_int_equal(do_finish(), 0);
+	fake.n_issue = 0;
+	assert_int_equal(do_send_start(), -EPROTO);
+	assert_non_null(strstr(csv_error(&csv), "nosend"));
+	assert_int_equal(fake.n_issue, 0);
+	/* A question for the size; then one that is too small. */
+	become(CSV_RUNNING, true, true);
+	answer(-EIO, 4);
+	fake.len = 128;
+	assert_int_equal(csv_send_start(&csv, &t, NULL, &len), 0);
+	assert_int_equal(len, 128);
+	assert_int_equal(csv.state, CSV_RUNNING);
+	assert_null(csv.last);
+	len = 100;
+	assert_int_equal(csv_send_start(&csv, &t, buf, &len), -EIO);
+	assert_int_equal(len, 128);
+	answer(-EIO, 10);
+	fake.len = 7;
+	assert_int_equal(csv_send_start(&csv, &t, buf, &len), -EIO);
+	assert_int_equal(len, 128);
+	/* KVM wants all of them. */
+	fake.n_issue = 0;
+	t.pdh_len = 0;
+	assert_int_equal(csv_send_start(&csv, &t, buf, &len), -EINVAL);
+	t = target;
+	t.plat = NULL;
+	assert_int_equal(csv_send_start(&csv, &t, buf, &len), -EINVAL);
+	t = target;
+	t.amd_len = 16385;
+	assert_int_equal(csv_send_start(&csv, &t, buf, &len), -EINVAL);
+	t = target;
+	assert_int_equal(csv_send_start(&csv, &t, NULL, &len), -EINVAL);
+	len = 16385;
+	assert_int_equal(csv_send_start(&csv, &t, buf, &len), -EINVAL);
+	assert_int_equal(fake.n_issue, 0);
+	/* [csv-abi] 1.2, send_start. */
+	answer(0, 0);
+	fake.len = 120;
+	len = 16384;
+	assert_int_equal(csv_send_start(&csv, &t, ram, &len), 0);
+	assert_int_equal(len, 120);
+	assert_true(u64(8) == (uintptr_t)buf && u32(16) == 11);
+	assert_true(u64(24) == (uintptr_t)buf + 1 && u32(32) == 12);
+	assert_true(u64(40) == (uintptr_t)buf + 2 && u32(48) == 13);
+	assert_true(u64(56) == (uintptr_t)ram && u32(64) == 16384);
+	assert_int_equal(csv.state, CSV_SEND);
+}
+
+static void receive_start(void **state)
+{
+	(void)state;
+	become(CSV_INIT, true, false);
+	assert_int_equal(csv_receive_start(&csv, 0, buf, 8, buf, 8), -EINVAL);
+	assert_int_equal(csv_receive_start(&csv, 4, NULL, 8, buf, 8), -EINVAL);
+	assert_int_equal(csv_receive_start(&csv, 4, buf, 0, buf, 8), -EINVAL);
+	assert_int_equal(csv_receive_start(&csv, 4, buf, 8, NULL, 8), -EINVAL);
+	assert_int_equal(csv_receive_start(&csv, 4, buf, 8, buf, 16385), -EINVAL);
+	assert_int_equal(fake.n_issue, 0);
+	assert_int_equal(csv_receive_start(&csv, 0x15, buf, 9, ram, 16384), 0);
+	assert_true(u32(0) == 0 && u32(4) == 0x15);
+	assert_true(u64(8) == (uintptr_t)buf && u32(16) == 9);
+	assert_true(u64(24) == (uintptr_t)ram && u32(32) == 16384);
+	assert_int_equal(csv.handle, 0x99);
+	assert_int_equal(csv.policy, 0x15);
+	/* Received with it, debugging is as forbidden as at home. */
+	assert_int_equal(csv_receive_finish(&csv), 0);
+	assert_int_equal(do_debug(), -EPROTO);
+}
+
+/* Which of them comes through: @p is wrong in one way. */
+static void packet_refused(struct csv_packet p)
+{
+	become(CSV_SEND, true, false);
+	assert_int_equal(csv_send_data(&csv, &p), -EINVAL);
+	assert_int_equal(csv_batch(&csv, true, &p, 1), -E2BIG);
+	assert_int_equal(fake.n_issue, 0);
+	become(CSV_RECEIVE, true, false);
+	assert_int_equal(csv_receive_data(&csv, &p), -EINVAL);
+	assert_int_equal(csv_batch(&csv, false, &p, 1), -E2BIG);
+	assert_int_equal(fake.n_issue, 0);
+}
+
+#define REFUSED(field, value)         \
+	do {                          \
+		struct csv_packet p_; \
+                                      \
+		p_ = packet();        \
+		p_.field = (value);   \
+		packet_refused(p_);   \
+	} while (0)
+
+static void packets(void **state)
+{
+	struct csv_packet p = packet();
+	uint32_t hdr = 1, trans = 2;
+
+	(void)state;
+	REFUSED(hdr, NULL);
+	REFUSED(hdr_len, 0);
+	REFUSED(hdr_len, 16385);
+	REFUSED(trans, NULL);
+	REFUSED(trans_len, 0);
+	REFUSED(trans_len, 16385);
+	REFUSED(guest, NULL);
+	REFUSED(guest_len, 0);
+	REFUSED(guest_len, 4097);
+	REFUSED(guest, page + 1);
+	become(CSV_SEND, true, false);
+	p.guest = page + 4000;
+	p.guest_len = 96;
+	p.hdr_len = 16384;
+	assert_int_equal(csv_send_data(&csv, &p), 0);
+	assert_true(u64(0) == (uintptr_t)buf && u32(8) == 16384);
+	assert_true(u64(16) == (uintptr_t)page + 4000 && u32(24) == 96);
+	assert_true(u64(32) == (uintptr_t)page && u32(40) == 4096);
+	/* Sizes: asked with nothing, and they must make sense. */
+	answer(-EIO, 4);
+	fake.len = 52;
+	fake.len2 = 4096;
+	assert_int_equal(csv_send_sizes(&csv, &hdr, &trans), 0);
+	assert_true(!u64(0) && !u32(8) && !u64(16) && !u32(24) && !u32(40));
+	assert_true(hdr == 52 && trans == 4096);
+	assert_null(csv.last);
+	fake.len2 = 16385;
+	assert_int_equal(csv_send_sizes(&csv, &hdr, &trans), -EINVAL);
+	fake.len = 0;
+	fake.len2 = 1;
+	assert_int_equal(csv_send_sizes(&csv, &hdr, &trans), -EINVAL);
+	answer(-EIO, 2);
+	assert_int_equal(csv_send_sizes(&csv, &hdr, &trans), -EIO);
+	assert_true(hdr == 52 && trans == 4096);
+	answer(0, 0);
+	/* A vCPU, by KVM's id. */
+	p = vmsa_packet();
+	assert_int_equal(csv_send_vmsa(&csv, 0x1234, &p), 0);
+	assert_int_equal(u32(0), 0x1234);
+	assert_true(u64(8) == (uintptr_t)buf && u32(16) == 52);
+	assert_true(u64(24) == (uintptr_t)page && u32(32) == 4096);
+	fake.n_issue = 0;
+	p.guest = page;
+	assert_int_equal(csv_send_vmsa(&csv, 0, &p), -EINVAL);
+	p = vmsa_packet();
+	p.guest_len = 1;
+	assert_int_equal(csv_send_vmsa(&csv, 0, &p), -EINVAL);
+	p = vmsa_packet();
+	p.trans_len = 0;
+	assert_int_equal(csv_send_vmsa(&csv, 0, &p), -EINVAL);
+	assert_int_equal(fake.n_issue, 0);
+}
+
+static void batches(void **state)
+{
+	static const unsigned n[] = { 1, 2, 2047, 2048, 4093, 4094 };
+	static struct csv_packet p[4095];
+	unsigned i, recv;
+
+	(void)state;
+	for (i = 0; i < 4095; i++) {
+		p[i] = packet();
+		p[i].hdr_len = i + 1;
+	}
+	for (recv = 0; recv < 2; recv++) {
+		become(recv ? CSV_RECEIVE : CSV_SEND, true, false);
+		assert_int_equal(csv_batch(&csv, !recv, NULL, 0), 0);
+		assert_int_equal(csv_batch(&csv, !recv, p, 4095), -E2BIG);
+		assert_int_equal(csv_batch(&csv, !recv, p, ~0u), -E2BIG);
+		p[7].trans_len = 4097;
+		assert_int_equal(csv_batch(&csv, !recv, p, 8), -E2BIG);
+		p[7].trans_len = 4096;
+		assert_int_equal(fake.n_issue, 0);
+		for (i = 0; i < N(n); i++) {
+			assert_int_equal(csv_batch(&csv, !recv, p, n[i]), 0);
+			assert_int_equal(u32(0), recv ? 13 : 9);
+			assert_int_equal(fake.n_nodes, n[i]);
+			memcpy(fake.arg, fake.node, 48);
+			assert_true(u64(0) == (uintptr_t)buf);
+			assert_int_equal(u32(8), n[i]);
+			assert_true(u64(16) == (uintptr_t)page);
+			assert_int_equal(u32(24), 4096);
+			assert_true(u64(32) == (uintptr_t)page);
+			assert_int_equal(u32(40), 4096);
+		}
+		/* A kernel without it. */
+		answer(-EINVAL, 0);
+		assert_int_equal(csv_batch(&csv, !recv, p, 1), -EINVAL);
+		answer(-EIO, 11);
+		assert_int_equal(csv_batch(&csv, !recv, p, 1), -EIO);
+		assert_int_equal(csv.fw, 11);
+		answer(0, 0);
+	}
+}
+
 static void platform(void **state)
 {
 	static const uint8_t amd[12] = { 0, 24, 2, 0, 1, 0, 0, 15, 3 };
@@ -788,10 +1113,12 @@ static void errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(orders),    T(refused),  T(init),   T(start),	  T(update),
-		T(vmsa_once), T(measure),  T(secret), T(status),  T(report),
-		T(debug),     T(platform), T(pdh),    T(regions), T(unregister),
-		T(close_any), T(words),	   T(errors),
+		T(orders),  T(refused),	  T(init),	 T(start),
+		T(update),  T(vmsa_once), T(measure),	 T(secret),
+		T(status),  T(report),	  T(debug),	 T(platform),
+		T(pdh),	    T(regions),	  T(unregister), T(close_any),
+		T(words),   T(errors),	  T(send_start), T(receive_start),
+		T(packets), T(batches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
