@@ -4,6 +4,7 @@
  * WBINVD everywhere and DF_FLUSH ([sev-es-emulation] G.9).
  */
 #include <openssl/crypto.h>
+#include <string.h>
 
 #include "psp/internal.h"
 
@@ -20,16 +21,38 @@ static bool asid_fits(const struct psp *p, const struct psp_guest *g,
 	return asid >= p->cfg.min_sev_asid;
 }
 
-/* Guests that share a key may share its ASID. Unconfirmed. */
-static bool may_join(const struct psp *p, const struct psp_guest *g, uint32_t asid)
+static const struct psp_guest *asid_owner(const struct psp *p, uint32_t asid)
 {
 	unsigned i;
 
 	for (i = 0; i < PSP_GUESTS_MAX; i++)
 		if (p->guest[i] && p->guest[i]->asid == asid)
-			return CRYPTO_memcmp(p->guest[i]->vek, g->vek,
-					     sizeof(g->vek)) == 0;
-	return false;
+			return p->guest[i];
+	return NULL;
+}
+
+#define REUSE_MASK (PSP_POLICY_REUSE_ASID | PSP_POLICY_NOKS)
+
+/*
+ * Who may join an ASID in use: guests that share its key. And on Hygon those
+ * whose policy says REUSE_ASID, as that of all in it; an ASID has one key, so
+ * the new guest takes it over, before it has anything encrypted with its own.
+ * Unconfirmed, all of it.
+ */
+static bool join(const struct psp *p, struct psp_guest *g, uint32_t asid)
+{
+	const struct psp_guest *o = asid_owner(p, asid);
+
+	if (!o)
+		return false;
+	if (CRYPTO_memcmp(o->vek, g->vek, sizeof(g->vek)) == 0)
+		return true;
+	if (g->was_active || p->cfg.profile != PSP_HYGON ||
+	    (g->policy & REUSE_MASK) != PSP_POLICY_REUSE_ASID ||
+	    (o->policy & REUSE_MASK) != PSP_POLICY_REUSE_ASID)
+		return false;
+	memcpy(g->vek, o->vek, sizeof(g->vek));
+	return true;
 }
 
 PSP_HANDLER(activate)
@@ -44,7 +67,7 @@ PSP_HANDLER(activate)
 	a = &p->asid[c->asid];
 	if (a->use == PSP_ASID_DIRTY)
 		return PSP_RET_DFFLUSH_REQUIRED;
-	if (a->use == PSP_ASID_OWNED && !may_join(p, g, c->asid))
+	if (a->use == PSP_ASID_OWNED && !join(p, g, c->asid))
 		return PSP_RET_ASID_OWNED;
 	if (p->ops.set_key && a->use == PSP_ASID_FREE &&
 	    p->ops.set_key(p->ctx, c->asid, g->vek) < 0)
@@ -52,6 +75,7 @@ PSP_HANDLER(activate)
 	a->use = PSP_ASID_OWNED;
 	a->users++;
 	g->asid = c->asid;
+	g->was_active = true;
 	return PSP_RET_SUCCESS;
 }
 

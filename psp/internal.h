@@ -18,6 +18,7 @@
 
 struct psp_guest {
 	uint32_t handle, policy, asid; /* asid 0: not active */
+	bool was_active;	       /* memory may be encrypted with @vek */
 	enum psp_guest_state state;
 	uint8_t vek[PSP_KEY_SIZE];
 	uint8_t tik[PSP_KEY_SIZE];

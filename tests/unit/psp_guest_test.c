@@ -432,6 +432,57 @@ static void test_sharing(void **state)
 	assert_int_equal(RIG_DO(r, LAUNCH_START, c), PSP_RET_INVALID_GUEST_STATE);
 }
 
+/* [csv-abi] 1.7: guests of one user in one ASID, if all of them allow it. */
+static void test_reuse(void **state)
+{
+	struct rig *r = *state;
+	const uint32_t reuse = PSP_POLICY_REUSE_ASID;
+	uint8_t plain[64], seen[64];
+	uint32_t a, b, c, len = 32;
+
+	if (r->cfg.profile == PSP_AMD) {
+		assert_int_equal(rig_launch_start(r, reuse, &a),
+				 PSP_RET_INVALID_PARAM);
+		return;
+	}
+	memcpy(r->ram + RIG_GUEST, "what the two of them have to say", 32);
+	memset(r->ram + RIG_GUEST + 32, 0x77, 32);
+	memcpy(plain, r->ram + RIG_GUEST, sizeof(plain));
+	assert_int_equal(rig_launch_start(r, reuse, &a), 0);
+	assert_int_equal(rig_activate(r, a, 9), 0);
+	assert_int_equal(
+		rig_launch(r, PSP_CMD_LAUNCH_UPDATE_DATA, a, RIG_GUEST, &len), 0);
+	/* The other does not allow it, or no sharing of keys at all. */
+	assert_int_equal(rig_launch_start(r, 0, &c), 0);
+	assert_int_equal(rig_activate(r, c, 9), PSP_RET_ASID_OWNED);
+	assert_int_equal(rig_launch_start(r, reuse | PSP_POLICY_NOKS, &c), 0);
+	assert_int_equal(rig_activate(r, c, 9), PSP_RET_ASID_OWNED);
+	/* One with memory under its own key would lose it. */
+	assert_int_equal(rig_launch_start(r, reuse, &c), 0);
+	assert_int_equal(rig_activate(r, c, 10), 0);
+	assert_int_equal(rig_handle(r, PSP_CMD_DEACTIVATE, c), 0);
+	assert_int_equal(rig_activate(r, c, 9), PSP_RET_ASID_OWNED);
+	assert_int_equal(rig_launch_start(r, reuse, &b), 0);
+	assert_int_equal(rig_activate(r, b, 9), 0);
+	assert_int_equal(rig_launch(r, PSP_CMD_LAUNCH_UPDATE_DATA, b,
+				    RIG_GUEST + 32, &len),
+			 0);
+	/* The first one goes: its key stays, for the other. */
+	assert_int_equal(rig_handle(r, PSP_CMD_DEACTIVATE, a), 0);
+	assert_int_equal(rig_handle(r, PSP_CMD_DECOMMISSION, a), 0);
+	assert_true(r->installed[9]);
+	rig_plain(r, 9, RIG_GUEST, seen, sizeof(seen));
+	assert_memory_equal(plain, seen, sizeof(seen));
+	assert_int_equal(rig_handle(r, PSP_CMD_DEACTIVATE, b), 0);
+	assert_false(r->installed[9]);
+	assert_int_equal(rig_activate(r, b, 9), PSP_RET_DFFLUSH_REQUIRED);
+	/* Nor into one that does not allow it itself. */
+	assert_int_equal(rig_launch_start(r, 0, &c), 0);
+	assert_int_equal(rig_activate(r, c, 11), 0);
+	assert_int_equal(rig_launch_start(r, reuse, &a), 0);
+	assert_int_equal(rig_activate(r, a, 11), PSP_RET_ASID_OWNED);
+}
+
 static void test_start_random(void **state)
 {
 	struct rig *r = *state;
@@ -456,7 +507,7 @@ int main(void)
 		BOTH(test_asid_ranges),	    BOTH(test_old_build),
 		BOTH(test_asid_life),	    BOTH(test_policy),
 		BOTH(test_limit),	    BOTH(test_sharing),
-		BOTH(test_start_random),
+		BOTH(test_start_random),    BOTH(test_reuse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
