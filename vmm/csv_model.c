@@ -86,7 +86,7 @@ static int guest_write(void *ctx, uint32_t asid, const uint8_t key[PSP_KEY_SIZE]
  * session is made for one platform, and must be good for its next start. That
  * makes the keys public; but then, this platform protects nothing.
  */
-static int random_fixed(struct csv_model *m, uint8_t *buf, size_t len)
+static int random_fixed(struct csv_platform *pf, uint8_t *buf, size_t len)
 {
 	static const char seed[] = "csvvmm model platform";
 	uint8_t block[PSP_DIGEST_SIZE], count[8];
@@ -96,7 +96,7 @@ static int random_fixed(struct csv_model *m, uint8_t *buf, size_t len)
 	int r;
 
 	for (; len; len -= n, buf += n) {
-		put_le64(count, m->stream++);
+		put_le64(count, pf->stream++);
 		r = psp_digest(psp_suite(PSP_AMD), part, 2, block);
 		if (r < 0)
 			return r;
@@ -108,12 +108,12 @@ static int random_fixed(struct csv_model *m, uint8_t *buf, size_t len)
 
 static int model_random(void *ctx, void *buf, size_t len)
 {
-	struct csv_model *m = ctx;
+	struct csv_platform *pf = ctx;
 	uint8_t *to = buf;
 	ssize_t n;
 
-	if (m->fixed)
-		return random_fixed(m, buf, len);
+	if (pf->fixed)
+		return random_fixed(pf, buf, len);
 	for (; len; len -= (size_t)n, to += n) {
 		n = getrandom(to, len, 0);
 		if (n <= 0)
@@ -135,7 +135,7 @@ static const struct psp_ops model_ops = {
 int csv_model_fw(struct csv_model *m, uint32_t cmd, void *buf, size_t len,
 		 uint32_t *ret_fw)
 {
-	*ret_fw = psp_command(m->psp, cmd, buf, len);
+	*ret_fw = psp_command(m->pf->psp, cmd, buf, len);
 	return *ret_fw == PSP_RET_SUCCESS ? 0 : -EIO;
 }
 
@@ -148,19 +148,19 @@ int csv_model_platform_init(struct csv_model *m, uint32_t *ret_fw)
 	};
 	int r;
 
-	if (m->ready)
+	if (m->pf->ready)
 		return 0;
-	m->stream = 0;
-	m->fixed = true;
+	m->pf->stream = 0;
+	m->pf->fixed = true;
 	r = FW(m, INIT, c, ret_fw);
-	m->fixed = false;
-	m->ready = !r;
+	m->pf->fixed = false;
+	m->pf->ready = !r;
 	return r;
 }
 
 static int platform_shutdown(struct csv_model *m, uint32_t *ret_fw)
 {
-	m->ready = false;
+	m->pf->ready = false;
 	return csv_model_fw(m, PSP_CMD_SHUTDOWN, NULL, 0, ret_fw);
 }
 
@@ -297,19 +297,20 @@ static void end_guest(struct csv_model *m)
 {
 	unsigned i;
 
-	if (m->bound)
+	if (m->asid)
 		insist(m, PSP_CMD_DEACTIVATE, m->handle);
 	if (m->handle)
 		insist(m, PSP_CMD_DECOMMISSION, m->handle);
-	if (m->bound)
+	if (m->asid)
 		insist(m, PSP_CMD_DF_FLUSH, 0);
 	for (i = 0; i < m->n_vcpus; i++) {
 		free(m->vcpu[i].vmsa);
 		m->vcpu[i].vmsa = NULL;
 	}
 	m->n_vcpus = m->n_regions = 0;
-	m->active = m->es = m->bound = false;
-	m->handle = 0;
+	m->active = m->es = false;
+	m->handle = m->asid = 0;
+	memset(m->user_id, 0, sizeof(m->user_id));
 }
 
 static void model_close(void *be)
@@ -329,29 +330,67 @@ const struct csv_backend csv_model_backend = {
 	.close = model_close,
 };
 
-int csv_model_open(enum psp_profile profile, enum vmsa_host host,
-		   struct csv_model **ret_m)
+static int platform_new(enum psp_profile profile, struct csv_platform **ret_pf)
 {
 	static const char chip[] = "csvvmm model";
-	struct csv_model *m = calloc(1, sizeof(*m));
-	uint32_t status;
+	struct csv_platform *pf = calloc(1, sizeof(*pf));
 	int r;
+
+	if (!pf)
+		return -ENOMEM;
+	psp_config_default(&pf->cfg, profile);
+	pf->cfg.cbit = 0;
+	memcpy(pf->cfg.chip_id, chip, sizeof(chip));
+	r = psp_create(&pf->cfg, &model_ops, pf, &pf->psp);
+	if (r < 0)
+		free(pf);
+	else
+		*ret_pf = pf;
+	return r;
+}
+
+static int vm_new(struct csv_platform *pf, enum vmsa_host host,
+		  struct csv_model **ret_m)
+{
+	struct csv_model *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
 	m->host = host;
-	psp_config_default(&m->cfg, profile);
-	m->cfg.cbit = 0;
-	memcpy(m->cfg.chip_id, chip, sizeof(chip));
-	r = psp_create(&m->cfg, &model_ops, m, &m->psp);
-	if (!r)
-		r = csv_model_platform_init(m, &status);
-	if (r < 0) {
-		csv_model_drop(m);
-		return r;
-	}
+	m->pf = pf;
+	m->next = pf->vms;
+	pf->vms = m;
 	*ret_m = m;
 	return 0;
+}
+
+int csv_model_open(enum psp_profile profile, enum vmsa_host host,
+		   struct csv_model **ret_m)
+{
+	struct csv_platform *pf;
+	struct csv_model *m;
+	uint32_t status;
+	int r = platform_new(profile, &pf);
+
+	if (r < 0)
+		return r;
+	r = vm_new(pf, host, &m);
+	if (r < 0) {
+		psp_destroy(pf->psp);
+		free(pf);
+		return r;
+	}
+	r = csv_model_platform_init(m, &status);
+	if (r < 0)
+		csv_model_drop(m);
+	else
+		*ret_m = m;
+	return r;
+}
+
+int csv_model_join(struct csv_model *with, struct csv_model **ret_m)
+{
+	return vm_new(with->pf, with->host, ret_m);
 }
 
 int csv_model_add_vcpu(struct csv_model *m, int vcpu_fd)
@@ -364,7 +403,7 @@ int csv_model_add_vcpu(struct csv_model *m, int vcpu_fd)
 
 struct psp *csv_model_psp(struct csv_model *m)
 {
-	return m->psp;
+	return m->pf->psp;
 }
 
 void csv_model_hold(struct csv_model *m)
@@ -374,13 +413,22 @@ void csv_model_hold(struct csv_model *m)
 
 void csv_model_drop(struct csv_model *m)
 {
+	struct csv_platform *pf;
+	struct csv_model **at;
 	uint32_t ignored;
 
 	if (!m)
 		return;
 	end_guest(m);
-	if (m->ready)
-		(void)platform_shutdown(m, &ignored);
-	psp_destroy(m->psp);
+	pf = m->pf;
+	for (at = &pf->vms; *at != m; at = &(*at)->next)
+		;
+	*at = m->next;
+	if (!pf->vms) {
+		if (pf->ready)
+			(void)platform_shutdown(m, &ignored);
+		psp_destroy(pf->psp);
+		free(pf);
+	}
 	free(m);
 }

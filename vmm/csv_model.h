@@ -19,6 +19,9 @@ extern const struct csv_backend csv_model_backend;
 int csv_model_open(enum psp_profile profile, enum vmsa_host host,
 		   struct csv_model **ret_m);
 
+/* A VM more on @with's platform, as on a real host; its owner frees it. */
+int csv_model_join(struct csv_model *with, struct csv_model **ret_m);
+
 /* In the order of their ids, before LAUNCH_UPDATE_VMSA; @vcpu_fd stays the
  * caller's. Return: 0 or -ENOSPC */
 int csv_model_add_vcpu(struct csv_model *m, int vcpu_fd);

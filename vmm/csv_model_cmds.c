@@ -7,43 +7,73 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bytes.h"
-#include "core/kvm.h"
 #include "core/util.h"
-#include "psp/crypto.h"
 #include "vmm/vmsa.h"
 
-static int do_init(struct csv_model *m, bool es, uint32_t *ret_fw)
+/* Nobody's, or the VMM's user id ([csv-abi] 1.7). Unconfirmed: how long it may
+ * be, and what the kernel says when it is longer. */
+static int do_init(struct csv_model *m, bool es, const struct csv_abi_init *a,
+		   uint32_t *ret_fw)
 {
+	uint32_t len = a && a->userid_addr ? a->len : 0;
 	int r;
 
-	if (m->active || m->n_vcpus)
+	if (m->active || m->n_vcpus || len >= sizeof(m->user_id))
 		return -EINVAL;
 	r = csv_model_platform_init(m, ret_fw);
 	if (r < 0)
 		return r;
+	if (len)
+		memcpy(m->user_id, csv_model_host(a->userid_addr), len);
 	m->active = true;
 	m->es = es;
 	return 0;
 }
 
-/*
- * The first free ASID of the guest's kind; those of dead guests come back
- * when none is left. KVM knows from its own map what is answered here.
- */
-static int bind_asid(struct csv_model *m, uint32_t handle, uint32_t *ret_fw)
+/* The ASID of another guest of the same user; 0 = there is none. */
+static uint32_t user_asid(const struct csv_model *m)
 {
-	bool all = m->cfg.profile == PSP_HYGON &&
-		   m->cfg.build >= PSP_BUILD_CSV2_ALL;
-	uint32_t first = m->es ? 1 : m->cfg.min_sev_asid;
-	uint32_t last = m->es && !all ? m->cfg.min_sev_asid - 1 : m->cfg.max_asid;
-	struct psp_abi_activate c = { .handle = handle };
+	const struct csv_model *o;
+
+	for (o = m->pf->vms; o && m->user_id[0]; o = o->next)
+		if (o != m && o->asid && o->es == m->es &&
+		    !memcmp(o->user_id, m->user_id, sizeof(m->user_id)))
+			return o->asid;
+	return 0;
+}
+
+static bool asid_taken(const struct csv_model *m, uint32_t asid)
+{
+	const struct csv_model *o = m->pf->vms;
+
+	while (o && o->asid != asid)
+		o = o->next;
+	return o;
+}
+
+/*
+ * The user's ASID, or the first free one of the guest's kind; those of dead
+ * guests come back when none is left. KVM knows from its own map what the
+ * firmware answers here, but the firmware would let users share an ASID.
+ */
+static int bind_asid(struct csv_model *m, struct psp_abi_activate *c,
+		     uint32_t *ret_fw)
+{
+	const struct psp_config *cfg = &m->pf->cfg;
+	bool all = cfg->profile == PSP_HYGON && cfg->build >= PSP_BUILD_CSV2_ALL;
+	uint32_t first = m->es ? 1 : cfg->min_sev_asid;
+	uint32_t last = m->es && !all ? cfg->min_sev_asid - 1 : cfg->max_asid;
 	unsigned round;
 	int r;
 
+	c->asid = user_asid(m);
+	if (c->asid)
+		return FW(m, ACTIVATE, *c, ret_fw);
 	for (round = 0; round < 2; round++) {
-		for (c.asid = first; c.asid <= last; c.asid++) {
-			r = FW(m, ACTIVATE, c, ret_fw);
+		for (c->asid = first; c->asid <= last; c->asid++) {
+			if (asid_taken(m, c->asid))
+				continue;
+			r = FW(m, ACTIVATE, *c, ret_fw);
 			if (*ret_fw != PSP_RET_ASID_OWNED &&
 			    *ret_fw != PSP_RET_DFFLUSH_REQUIRED)
 				return r;
@@ -55,12 +85,26 @@ static int bind_asid(struct csv_model *m, uint32_t handle, uint32_t *ret_fw)
 	return -EBUSY;
 }
 
+int csv_model_bind(struct csv_model *m, uint32_t handle, uint32_t *ret_fw)
+{
+	struct psp_abi_activate c = { .handle = handle };
+	struct psp_abi_handle gone = { handle };
+	uint32_t ignored;
+	int r = bind_asid(m, &c, ret_fw);
+
+	if (r < 0) {
+		(void)FW(m, DECOMMISSION, gone, &ignored);
+		return r;
+	}
+	m->asid = c.asid;
+	m->handle = handle;
+	return 0;
+}
+
 static int do_launch_start(struct csv_model *m, struct kvm_sev_launch_start *a,
 			   uint32_t *ret_fw)
 {
 	struct psp_abi_start c = { .handle = a->handle, .policy = a->policy };
-	struct psp_abi_handle gone;
-	uint32_t ignored;
 	int r;
 
 	if (m->handle)
@@ -77,17 +121,11 @@ static int do_launch_start(struct csv_model *m, struct kvm_sev_launch_start *a,
 		c.session_len = a->session_len;
 	}
 	r = FW(m, LAUNCH_START, c, ret_fw);
-	if (r < 0)
-		return r;
-	r = bind_asid(m, c.handle, ret_fw);
-	if (r < 0) {
-		gone.handle = c.handle;
-		(void)FW(m, DECOMMISSION, gone, &ignored);
-		return r;
-	}
-	m->bound = true;
-	m->handle = a->handle = c.handle;
-	return 0;
+	if (!r)
+		r = csv_model_bind(m, c.handle, ret_fw);
+	if (!r)
+		a->handle = c.handle;
+	return r;
 }
 
 static int do_update_data(struct csv_model *m,
@@ -106,45 +144,22 @@ static int do_update_data(struct csv_model *m,
 	return r;
 }
 
-/* XCR0 is 1 from the start, also on a host without XSAVE. */
-static uint64_t vcpu_xcr0(int fd)
-{
-	struct kvm_xcrs x = { 0 };
-	uint32_t i;
-
-	if (kvm_ioctl(fd, KVM_GET_XCRS, &x) < 0)
-		return 1;
-	for (i = 0; i < MIN(x.nr_xcrs, (uint32_t)KVM_MAX_XCRS); i++)
-		if (x.xcrs[i].xcr == 0)
-			return x.xcrs[i].value;
-	return 1;
-}
-
 static int update_vmsa(struct csv_model *m, unsigned i, uint32_t *ret_fw)
 {
 	struct psp_abi_launch c = { .handle = m->handle, .len = VMSA_SIZE };
-	int fd = m->vcpu[i].fd, r;
-	struct kvm_sregs sregs;
-	struct kvm_regs regs;
-	uint8_t *page;
+	int r;
 
 	if (m->vcpu[i].vmsa)
 		return -EINVAL; /* its registers are out of reach by now */
-	r = kvm_ioctl(fd, KVM_GET_REGS, &regs);
-	if (!r)
-		r = kvm_ioctl(fd, KVM_GET_SREGS, &sregs);
+	r = csv_model_vmsa_save(m, i, true);
 	if (r < 0)
 		return r;
-	page = aligned_alloc(MODEL_PAGE, VMSA_SIZE);
-	if (!page)
-		return -ENOMEM;
-	vmsa_build(page, &regs, &sregs, vcpu_xcr0(fd), m->host);
-	c.address = csv_model_pa(page);
+	c.address = csv_model_pa(m->vcpu[i].vmsa);
 	r = FW(m, LAUNCH_UPDATE_VMSA, c, ret_fw);
-	if (r < 0)
-		free(page);
-	else
-		m->vcpu[i].vmsa = page;
+	if (r < 0) {
+		free(m->vcpu[i].vmsa);
+		m->vcpu[i].vmsa = NULL;
+	}
 	return r;
 }
 
@@ -290,15 +305,24 @@ static int do_dbg(struct csv_model *m, const struct kvm_sev_dbg *a,
 	return r;
 }
 
+static bool without_arg(uint32_t cmd)
+{
+	return cmd == KVM_SEV_LAUNCH_UPDATE_VMSA ||
+	       cmd == KVM_SEV_LAUNCH_FINISH || cmd == KVM_SEV_SEND_FINISH ||
+	       cmd == KVM_SEV_SEND_CANCEL || cmd == KVM_SEV_RECEIVE_FINISH;
+}
+
 int csv_model_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 {
 	struct csv_model *m = be;
 
 	*ret_fw = 0;
 	if (cmd == KVM_SEV_INIT || cmd == KVM_SEV_ES_INIT)
-		return do_init(m, cmd == KVM_SEV_ES_INIT, ret_fw);
+		return do_init(m, cmd == KVM_SEV_ES_INIT, arg, ret_fw);
 	if (!m->active)
 		return -ENOTTY;
+	if (!arg && !without_arg(cmd))
+		return -EFAULT;
 	switch (cmd) {
 	case KVM_SEV_LAUNCH_START:
 		return do_launch_start(m, arg, ret_fw);
@@ -319,7 +343,9 @@ int csv_model_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 		return do_dbg(m, arg, cmd == KVM_SEV_DBG_DECRYPT, ret_fw);
 	case KVM_SEV_GET_ATTESTATION_REPORT:
 		return do_attest(m, arg, ret_fw);
+	case CSV_COMMAND_BATCH:
+		return csv_model_batch(m, arg, ret_fw);
 	default:
-		return -EINVAL;
+		return csv_model_migrate(m, cmd, arg, ret_fw);
 	}
 }
