@@ -29,23 +29,24 @@ guest() {
 # digest FILE OPTION...: what `measure` predicts
 digest() { "$CSVVMM" measure "${@:2}" "$1" | sed -n 's/^digest  *//p'; }
 
-# differs NAME PART: another digest than before, and --explain blames PART only
+# differs PARTS: another digest than before, and --explain blames PARTS only
 # shellcheck disable=SC2317 # called by check
 differs() {
 	local parts
 	"$CSVVMM" measure --explain "$TMP/p.toml" >"$TMP/now"
-	parts=$(diff "$TMP/before" "$TMP/now" | sed -nE 's/^>   +(VMSA|[a-z_ ]+[a-z]).*/\1/p' | sort -u)
+	parts=$(diff "$TMP/before" "$TMP/now" |
+		sed -nE 's/^>   (VMSA [0-9]+|[a-z_]+( [a-z]+)*) .*/\1/p' | sort -u | paste -sd,)
 	[ "$(digest "$TMP/p.toml")" != "$was" ] && [ "$parts" = "$1" ] && return 0
 	echo "# the parts that differ: $parts"
 	return 1
 }
 
-# flip FILE OFFSET: one bit
+# flip FILE OFFSET [BIT]: one bit
 flip() {
 	local byte
 	byte=$(od -An -tu1 -j "$2" -N1 "$1")
 	# shellcheck disable=SC2059 # the byte is the format
-	printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+	printf "\\x$(printf %x $((byte ^ 1 << ${3-0})))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
 # wait_for COMMAND...: until it succeeds, a minute at most
@@ -75,20 +76,46 @@ check "the parts' digests are SM3 (by openssl)" has "$TMP/before" \
 	"$(printf '%s' "a b" | cat - /dev/zero | head -c 4096 | openssl dgst -sm3 -r | cut -d' ' -f1)"
 check "--json agrees" [ "$("$CSVVMM" measure --json --explain "$TMP/p.toml" | sed -n 's/.*"digest": "\(.*\)",/\1/p' | head -n 1)" = "$was" ]
 
-at=$(($(stat -c %s "$TMP/initrd") - 1))
-flip "$TMP/initrd" $at
-check "a bit of the initrd" differs initrd
-flip "$TMP/initrd" $at
+# every_bit FILE OFFSET PARTS: each of its bits is noticed
+# shellcheck disable=SC2317 # called by check
+every_bit() {
+	local bit bad=0
+	for ((bit = 0; bit < 8; bit++)); do
+		flip "$1" "$2" $bit
+		differs "$3" || bad=1
+		flip "$1" "$2" $bit
+	done
+	return $bad
+}
+
+end=$(($(stat -c %s "$TMP/initrd") - 1))
+for at in 0 $((end / 2)) $end; do
+	check "each bit of byte $at of the initrd" every_bit "$TMP/initrd" "$at" initrd
+done
 off=$(grep -abo SUCCESS "$TMP/hello.elf" | head -n 1 | cut -d: -f1)
-flip "$TMP/hello.elf" "$off"
-check "a bit of the kernel" differs kernel
-flip "$TMP/hello.elf" "$off"
+check "each bit of a byte of the kernel" every_bit "$TMP/hello.elf" "$off" kernel
+# Its first and last byte in memory, by the program headers (readelf).
+while read -r _ at _ _ size _; do
+	check "a bit at $at of the kernel" every_bit "$TMP/hello.elf" "$((at))" kernel
+	check "and of that piece's end" every_bit "$TMP/hello.elf" "$((at + size - 1))" kernel
+done < <(readelf -lW "$TMP/hello.elf" | grep '^  LOAD' | awk '$5 != "0x000000"')
+# Where it starts is nowhere in memory, but in the registers.
+flip "$TMP/hello.elf" 25
+check "a bit of the entry point" differs "VMSA 0"
+check "the register is named" [ "$(diff "$TMP/before" "$TMP/now" | grep -c '^> *rip 0x100100$')" -eq 1 ]
+flip "$TMP/hello.elf" 25
 sed -i 's/"a b"/"a c"/' "$TMP/p.toml"
 check "a bit of the command line" differs cmdline
 sed -i 's/"a c"/"a b"/; s/16M/17M/' "$TMP/p.toml"
-"$CSVVMM" measure --explain "$TMP/p.toml" >"$TMP/now"
-check "more memory" [ "$(digest "$TMP/p.toml")" != "$was" ]
-sed -i 's/17M/16M/' "$TMP/p.toml"
+check "more memory" differs "boot_params,initrd"
+sed -i 's/17M/16M/; s/vcpus = 2/vcpus = 3/' "$TMP/p.toml"
+check "one more vCPU" differs "VMSA 2,acpi"
+sed -i 's/vcpus = 3/vcpus = 2/; /initrd/d' "$TMP/p.toml"
+check "no initrd" [ "$(digest "$TMP/p.toml")" != "$was" ]
+sed -i "s|^cmdline|initrd = \"$TMP/initrd\"\n&|" "$TMP/p.toml"
+sed -i 's/csv2/csv/' "$TMP/p.toml"
+check "no registers" [ "$(digest "$TMP/p.toml")" != "$was" ]
+sed -i 's/"csv"/"csv2"/' "$TMP/p.toml"
 check "undone, it is the old digest" [ "$(digest "$TMP/p.toml")" = "$was" ]
 sed 's/csv2/none/; /backend/d; /profile/d' "$TMP/p.toml" >"$TMP/plain.toml"
 expect "a plain guest is not measured" 1 "$TMP/out" "$CSVVMM" measure "$TMP/plain.toml"
@@ -126,6 +153,22 @@ for profile in hygon amd; do
 		wait $pid
 		rm -f "$TMP/run.out"
 	done
+done
+
+# What runs is measured, not what was predicted once.
+guest run idle hygon
+was=$(digest "$TMP/run.toml")
+for file in initrd idle.elf; do
+	at=77
+	[ $file = initrd ] || at=$(grep -abo idle "$TMP/$file" | head -n 1 | cut -d: -f1)
+	flip "$TMP/$file" "$at" 5
+	start run
+	"$CSVVMM" status run >"$TMP/out"
+	"$CSVVMM" kill run
+	wait $pid
+	check "a bit of $file: not the digest of before" [ "$(grep -cF "$was" "$TMP/out")" -eq 0 ]
+	check "a bit of $file: but the one predicted now" has "$TMP/out" "$(digest "$TMP/run.toml")"
+	flip "$TMP/$file" "$at" 5
 done
 
 guest bad hello hygon 'min_api = "255.0"'
