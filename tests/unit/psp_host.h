@@ -48,7 +48,8 @@ struct rig {
 	uint64_t rng;
 	unsigned fail_random; /* fail from this call on; 0 = never */
 	bool fail_key;
-	bool guard; /* the model may not write to RIG_TMR */
+	uint32_t no_write; /* this page can't be written; 0 = none */
+	bool guard;	   /* the model may not write to RIG_TMR */
 	struct {
 		uint8_t key[PSP_KEY_SIZE];
 		struct psp_memcipher *m;
@@ -89,6 +90,8 @@ static inline bool rig_writable(const struct rig *r, uint64_t pa, size_t len)
 	RIG_CHECK(pa + len >= pa);
 	RIG_CHECK(!r->guard || pa + len <= RIG_TMR ||
 		  pa >= RIG_TMR + PSP_TMR_SIZE);
+	if (r->no_write && pa < r->no_write + 4096 && pa + len > r->no_write)
+		return false;
 	return rig_inside(pa, len, RIG_ROM);
 }
 
