@@ -78,8 +78,10 @@ static int secret_main(int argc, char **argv)
 		return usage_error(&cmd_launch_secret);
 	errno = 0;
 	at = strtoull(argv[4], &end, 0);
-	if (errno || end == argv[4] || *end || at > INT64_MAX || *argv[4] == '-')
+	if (errno || end == argv[4] || *end || at > INT64_MAX || *argv[4] == '-') {
+		log_err("launch-secret: ADDRESS \"%s\" is no address", argv[4]);
 		return usage_error(&cmd_launch_secret);
+	}
 	if (blob_read("header", argv[2], LAUNCH_HEADER_SIZE, 0, &header) == 0 &&
 	    blob_read("secret", argv[3], 0, CONTROL_SECRET_MAX, &data) == 0)
 		answer = command_ask(

@@ -164,8 +164,12 @@ static int ctl_resume(struct vm *vm, const json_t *req, json_t *reply,
 
 	(void)req;
 	if (r < 0)
-		return control_fail(err, r, "cannot resume: the guest is %s",
-				    vm_state_name(vm->state));
+		return control_fail(err, r, "cannot resume: the guest is %s%s",
+				    vm_state_name(vm->state),
+				    vm->state == VM_CREATED && vm->wait_for_owner
+					    ? ", and waits for its owner "
+					      "(launch-go)"
+					    : "");
 	log_info("resumed");
 	return reply_state(vm, reply);
 }

@@ -57,7 +57,7 @@ struct control {
 };
 
 struct control_error {
-	char text[160];
+	char text[320]; /* as long as csv_error() at its longest */
 };
 
 /**

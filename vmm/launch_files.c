@@ -15,7 +15,8 @@
 /* Base64 of the largest, with line ends. */
 #define TEXT_MAX 32768u
 
-/* At most @size bytes. Return: how many, or -errno */
+/* Not more than @size bytes, or -EFBIG. Return: how many, or -errno; -ENOTSUP: no
+ * regular file */
 static ssize_t read_small(const char *path, char *buf, size_t size)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -25,7 +26,9 @@ static ssize_t read_small(const char *path, char *buf, size_t size)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+		return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+	if (st.st_size > (off_t)size)
+		return -EFBIG;
 	while (len < size) {
 		ssize_t n = read(fd, buf + len, size - len);
 
@@ -38,6 +41,16 @@ static ssize_t read_small(const char *path, char *buf, size_t size)
 		len += (size_t)n;
 	}
 	return (ssize_t)len;
+}
+
+/* Return: @r */
+static int read_error(int r, const char *what, const char *path)
+{
+	if (r == -ENOTSUP)
+		log_err("%s %s: not a regular file", what, path);
+	else
+		(void)log_errno(r, "%s %s", what, path);
+	return r;
 }
 
 static bool size_ok(size_t len, uint32_t want, uint32_t max)
@@ -62,7 +75,7 @@ int blob_read(const char *what, const char *path, uint32_t want, uint32_t max,
 	data = (uint8_t *)text + TEXT_MAX;
 	n = read_small(path, text, TEXT_MAX);
 	if (n < 0)
-		return log_errno((int)n, "%s %s", what, path);
+		return read_error((int)n, what, path);
 	if (base64_decode(text, (size_t)n, data, TEXT_MAX, &len) < 0 ||
 	    !size_ok(len, want, max)) {
 		len = (size_t)n;

@@ -81,11 +81,11 @@ check "--json agrees" [ "$("$CSVVMM" measure --json --explain "$TMP/p.toml" | se
 every_bit() {
 	local bit bad=0
 	for ((bit = 0; bit < 8; bit++)); do
-		flip "$1" "$2" $bit
+		flip "$1" "$2" "$bit"
 		differs "$3" || bad=1
-		flip "$1" "$2" $bit
+		flip "$1" "$2" "$bit"
 	done
-	return $bad
+	return "$bad"
 }
 
 end=$(($(stat -c %s "$TMP/initrd") - 1))
@@ -178,6 +178,56 @@ check "in one line" [ "$(grep -c 'error: encrypted launch' "$TMP/out")" -eq 1 ]
 check "with the next step" has "$TMP/out" "next: "
 expect "only encrypted guests wait for an owner" 1 "$TMP/out" \
 	"$CSVVMM" run --wait-for-owner "$TMP/plain.toml"
+
+# --- everybody at once, and the end at any moment -------------------------------------
+
+head -c 52 /dev/urandom >"$TMP/h52"
+head -c 64 /dev/urandom >"$TMP/d64"
+guest race idle hygon
+start race --wait-for-owner
+jobs=()
+for i in 1 2 3; do
+	for _ in 1 2 3 4 5 6; do
+		"$CSVVMM" launch-secret race "$TMP/h52" "$TMP/d64" 0x80000 2>&1
+		"$CSVVMM" launch-measure race >/dev/null 2>&1
+		"$CSVVMM" launch-go race 2>&1 && echo go
+	done >"$TMP/race.$i" &
+	jobs+=($!)
+done
+wait "${jobs[@]}"
+check "one client lets the guest run" [ "$(cat "$TMP"/race.[123] | grep -c '^go$')" -eq 1 ]
+check "the others hear why not" has "$TMP/race.1" "does not wait for its owner"
+check "a refusal is told to its end" [ "$(grep 'BAD_MEASUREMENT' "$TMP"/race.[123] | grep -vc 'measurement$')" -eq 0 ]
+check "it runs" wait_for has "$TMP/race.out" idle
+"$CSVVMM" kill race
+wait $pid
+# Killed before, in and after the launch: the name is free, and nothing is left.
+for delay in 0 0.005 0.01 0.02 0.05 0.3; do
+	"$CSVVMM" run --wait-for-owner "$TMP/race.toml" </dev/null >/dev/null 2>&1 &
+	pid=$!
+	sleep $delay
+	kill -KILL $pid
+	wait $pid 2>/dev/null
+done
+guest race hello hygon
+expect "killed at any moment, it starts again" 0 "$TMP/out" "$CSVVMM" run "$TMP/race.toml"
+"$CSVVMM" list >"$TMP/out"
+check "and is in no list" [ "$(grep -c race "$TMP/out")" -eq 0 ]
+expect "a secret that is no file" 1 "$TMP/out" "$CSVVMM" launch-secret race /dev/null "$TMP/d64" 0
+check "is told so" has "$TMP/out" "not a regular file"
+expect "an address that is none" 2 "$TMP/out" "$CSVVMM" launch-secret race "$TMP/h52" "$TMP/d64" 0x8z
+check "is told so, too" has "$TMP/out" "ADDRESS"
+
+# Files that no config check can know.
+truncate -s 1T "$TMP/sparse"
+head -c 2084 /dev/urandom >"$TMP/cert"
+head -c 128 /dev/urandom >"$TMP/sess"
+for bad in sparse:sess:"too large" sess:sess:"needed: 2084" cert:cert:"needed: 128" cert:sess:LAUNCH_START; do
+	IFS=: read -r cert sess why <<<"$bad"
+	guest bad hello hygon "$(printf 'dh_cert = "%s"\nsession = "%s"' "$cert" "$sess")"
+	expect "an owner's $cert and $sess" 1 "$TMP/out" "$CSVVMM" run "$TMP/bad.toml"
+	check "are refused with the reason" has "$TMP/out" "$why"
+done
 
 # --- the owner ---------------------------------------------------------------
 

@@ -309,9 +309,20 @@ static void test_files(void **state)
 	log_begin();
 	assert_int_equal(blob_read("x", path, 128, 0, &b), -EINVAL);
 	assert_int_equal(blob_read("x", "/tmp", 52, 0, &b), -EISDIR);
-	assert_int_equal(blob_read("x", "/dev/zero", 52, 0, &b), -EINVAL);
+	assert_int_equal(blob_read("x", "/dev/zero", 52, 0, &b), -ENOTSUP);
 	assert_int_equal(blob_read("x", "/nowhere", 52, 0, &b), -ENOENT);
-	(void)log_end();
+	/* A good one with blanks behind it, up to the largest that is read. */
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+	for (i = (unsigned)strlen(text); i < 32768; i++)
+		assert_int_equal(pwrite(fd, "\n", 1, i), 1);
+	assert_int_equal(blob_read("x", path, 52, 0, &b), 0);
+	free(b.data);
+	assert_int_equal(pwrite(fd, "\n", 1, 32768), 1);
+	assert_int_equal(blob_read("x", path, 52, 0, &b), -EFBIG);
+	assert_int_equal(ftruncate(fd, 1LL << 40), 0);
+	assert_int_equal(blob_read("x", path, 0, 16384, &b), -EFBIG);
+	assert_int_equal(count(log_end(), "regular file"), 1);
 	(void)close(fd);
 	(void)unlink(path);
 }
