@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
-for c in $(sed -nE 's/^[[:space:]]*\.name = "([a-z]+)".*/\1/p' vmm/cmd_*.c); do
+for c in $(sed -nE 's/^[[:space:]]*\.name = "([a-z-]+)".*/\1/p' vmm/cmd_*.c); do
 	for f in docs/csvvmm.1 docs/csvvmm.bash; do
 		grep -qw -- "$c" "$f" || { echo "$f: does not mention '$c'"; bad=1; }
 	done
