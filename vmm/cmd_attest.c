@@ -33,6 +33,20 @@ static int usage(const char *why)
 	return EXIT_USAGE;
 }
 
+/* Return: false: no number of 32 bits */
+static bool take_policy(const char *text, uint32_t *ret_policy)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 0);
+	if (errno || end == text || *end || *text == '-' || v > UINT32_MAX)
+		return false;
+	*ret_policy = (uint32_t)v;
+	return true;
+}
+
 static int take_file(struct attest_args *a, const char *path, bool trusted)
 {
 	if (trusted && !strcmp(path, "model")) {
@@ -49,8 +63,6 @@ static int take_file(struct attest_args *a, const char *path, bool trusted)
 /* A value of an option. Return: EXIT_OK, or usage() */
 static int take_value(struct attest_args *a, int c, const char *text)
 {
-	char *end;
-
 	switch (c) {
 	case 'd':
 		a->has_digest = true;
@@ -64,9 +76,9 @@ static int take_value(struct attest_args *a, int c, const char *text)
 			       : EXIT_OK;
 	case 'p':
 		a->has_policy = true;
-		a->policy = (uint32_t)strtoul(text, &end, 0);
-		return !*text || *end ? usage("--policy takes a number")
-				      : EXIT_OK;
+		return take_policy(text, &a->policy)
+			       ? EXIT_OK
+			       : usage("--policy takes a number of 32 bits");
 	case 'r':
 	case 'c':
 		return take_file(a, text, c == 'r') < 0 ? usage("too many files")

@@ -23,7 +23,8 @@ int csv_model_open(enum psp_profile profile, enum vmsa_host host,
 int csv_model_join(struct csv_model *with, struct csv_model **ret_m);
 
 /* In the order of their ids, before LAUNCH_UPDATE_VMSA; @vcpu_fd stays the
- * caller's. Return: 0 or -ENOSPC */
+ * caller's. Commands about VMSAs wait for a vCPU that runs: stop it first.
+ * Return: 0 or -ENOSPC */
 int csv_model_add_vcpu(struct csv_model *m, int vcpu_fd);
 
 /* For fault hooks and counts; valid until close, or until csv_model_drop()

@@ -296,5 +296,9 @@ for profile in hygon amd; do
 		attest --root model --cert "$TMP/chain" "$TMP/report"
 done
 expect "attest: no digest" 2 "$TMP/out" "$CSVVMM" attest "$TMP/report"
+for n in -1 4294967301 0x100000005 99999999999999999999 5x ''; do
+	expect "attest: no policy: '$n'" 2 "$TMP/out" \
+		"$CSVVMM" attest --digest "$was" --policy "$n" --root model "$TMP/report"
+done
 expect "attest: no report" 1 "$TMP/out" "$CSVVMM" attest --digest "$was" "$TMP/p.toml"
 finish
