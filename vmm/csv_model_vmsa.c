@@ -22,6 +22,7 @@
  */
 
 #define OFF_CR4 0x148
+#define OFF_CR0 0x158
 #define OFF_DR7 0x160
 #define OFF_DR6 0x168
 #define OFF_DR0 0x180
@@ -98,7 +99,8 @@ static int save_more(int fd, const struct kvm_sregs *sregs, uint8_t *page)
 	put_le64(page + OFF_DR6, d.dr6);
 	put_le64(page + OFF_DR7, d.dr7);
 	put_le64(page + OFF_CR2, sregs->cr2);
-	/* The guest's own by now, not the host's. */
+	/* The guest's own by now, not what the host's KVM adds and clears. */
+	put_le64(page + OFF_CR0, sregs->cr0);
 	put_le64(page + OFF_CR4, sregs->cr4);
 	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
 		v = msr_get(fd, msrs[i].msr);
