@@ -118,3 +118,32 @@ unpack()
 	fi
 	dpkg-deb -x "$deb" "$2"
 }
+
+# linux_source NAME=VERSION DIR TMP [PATH...]: the tree of a linux-source package as DIR, or only these parts of it.
+# shellcheck disable=SC2317 # called through step
+linux_source()
+{
+	local name=${1%%=*} version=${1#*=} dir=$2 tmp=$3 tar
+	shift 3
+
+	tar=/usr/src/$name.tar.xz
+	if [[ $(dpkg-query -W -f '${Version}' "$name" 2>/dev/null) != "$version" || ! -f $tar ]]; then
+		unpack "$name=$version" "$tmp"
+		tar=$tmp$tar
+	fi
+	mkdir "$dir"
+	tar -C "$dir" --strip-components=1 -xf "$tar" "${@/#/$name/}"
+}
+
+# apply_patches DIR PATCH...: no fuzz, or it fails.
+# shellcheck disable=SC2317 # called through step
+apply_patches()
+{
+	local dir=$1 p
+	shift
+
+	for p; do
+		echo "patch ${p##*/}"
+		patch -d "$dir" -p1 --forward --fuzz=0 <"$p" || return
+	done
+}
