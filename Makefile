@@ -142,7 +142,7 @@ deps: ## install what the build and the tests need (apt; prints the line if not 
 
 # What one target needs, installed when missing. The targets above then call
 # make again: pkg-config is asked when the Makefile is read.
-.PHONY: deps-check deps-demo deps-lint deps-fuzz
+.PHONY: deps-check deps-demo deps-lint deps-fuzz deps-lab
 deps-check:
 	$(Q)tests/deps --quiet build test
 deps-demo:
@@ -151,6 +151,8 @@ deps-lint:
 	$(Q)tests/deps --quiet build test lint
 deps-fuzz:
 	$(Q)tests/deps --quiet build fuzz
+deps-lab:
+	$(Q)tests/deps --quiet build lab
 
 .PHONY: lint
 lint: deps-lint ## include direction, sizes, SPEC, cppcheck, clang-tidy, shellcheck, man pages
@@ -175,6 +177,10 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard core/*.h devices/*.h vmm/*
 fuzz: deps-fuzz ## run one fuzz target: make fuzz T=virtq TIME=600
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/fuzz/$(T)_fuzz
 	$(Q)BUILD=$(BUILD) tests/fuzz/go $(T) $(or $(TIME),600)
+
+.PHONY: lab
+lab: deps-lab ## build the lab (kernel, QEMU, test guest, selftests) into the cache; prints the time split
+	$(Q)lab/build
 
 .PHONY: bump
 bump: ## move the pinned Debian source versions to the newest
