@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Encrypted memory as the host's kernel offers it, without a VMM.
+
+sev.py status
+    what /dev/sev says about the platform, as NAME=VALUE words
+sev.py marker
+    launches a guest of two pages that never runs; one PASS or FAIL line for each thing that the host must see of its
+    memory: ciphertext at once, the text after DBG_DECRYPT, nothing useful from a copy at another address
+sev.py find PID TEXT
+    looks for TEXT in the memory of a process, prints how many times it is there
+"""
+import ctypes
+import fcntl
+import mmap
+import os
+import struct
+import sys
+
+SEV_ISSUE_CMD = 0xC0105300
+KVM_CREATE_VM = 0xAE01
+KVM_MEMORY_ENCRYPT_OP = 0xC008AEBA
+KVM_MEMORY_ENCRYPT_REG_REGION = 0x8010AEBB
+INIT, LAUNCH_START, LAUNCH_UPDATE_DATA, LAUNCH_MEASURE, LAUNCH_FINISH, GUEST_STATUS, DBG_DECRYPT = 0, 2, 3, 6, 7, 16, 17
+PAGE = 4096
+
+
+def address(buffer):
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def issue(fd, command, data):
+    """A command of /dev/sev; data is read and written."""
+    arg = bytearray(struct.pack("=IQI", command, address(data), 0))
+    try:
+        fcntl.ioctl(fd, SEV_ISSUE_CMD, arg)
+    except OSError as e:
+        raise SystemExit(f"/dev/sev: command {command}: {e}, firmware says {struct.unpack_from('=I', arg, 12)[0]}")
+
+
+class Guest:
+    def __init__(self):
+        self.sev = os.open("/dev/sev", os.O_RDWR)
+        kvm = os.open("/dev/kvm", os.O_RDWR)
+        self.vm = fcntl.ioctl(kvm, KVM_CREATE_VM, 0)
+        os.close(kvm)
+        self.memory = mmap.mmap(-1, 2 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.base = address(self.memory)
+
+    def op(self, command, data=None):
+        """A command of KVM for an encrypted guest; data is read and written."""
+        at = address(data) if data else 0
+        arg = bytearray(struct.pack("=IIQII", command, 0, at, 0, self.sev))
+        try:
+            fcntl.ioctl(self.vm, KVM_MEMORY_ENCRYPT_OP, arg)
+        except OSError as e:
+            raise SystemExit(f"KVM: command {command}: {e}, firmware says {struct.unpack_from('=I', arg, 16)[0]}")
+
+    def decrypt(self, page):
+        out = bytearray(PAGE)
+        self.op(DBG_DECRYPT, bytearray(struct.pack("=QQIi", self.base + page * PAGE, address(out), PAGE, 0)))
+        return bytes(out)
+
+    def page(self, n):
+        return self.memory[n * PAGE:(n + 1) * PAGE]
+
+
+def status():
+    data = bytearray(12)
+    issue(os.open("/dev/sev", os.O_RDWR), 1, data)
+    major, minor, state, flags, build, guests = struct.unpack("=BBBIBI", data)
+    print(f"api={major}.{minor} state={state} flags={flags:#x} build={build} guests={guests}")
+
+
+def marker():
+    bad = 0
+
+    def check(good, what):
+        nonlocal bad
+        bad += not good
+        print(("PASS " if good else "FAIL ") + what)
+
+    text = b"the host must not read this line of 48 bytes, ok"
+    clear = (text * PAGE)[:PAGE]
+    guest = Guest()
+    guest.memory[:] = clear * 2
+    guest.op(INIT)
+    guest.op(LAUNCH_START, bytearray(struct.pack("=IIQIiQIi", 0, 0, 0, 0, 0, 0, 0, 0)))
+    fcntl.ioctl(guest.vm, KVM_MEMORY_ENCRYPT_REG_REGION, bytearray(struct.pack("=QQ", guest.base, 2 * PAGE)))
+    guest.op(LAUNCH_UPDATE_DATA, bytearray(struct.pack("=QIi", guest.base, 2 * PAGE, 0)))
+    first, second = guest.page(0), guest.page(1)
+    check(text[:16] not in first and text[:16] not in second, "the pages do not hold the text any more")
+    check(all(first[i:i + 16] != first[j:j + 16] for i in range(0, 480, 16) for j in range(i + 16, 480, 16)),
+          "equal blocks at different addresses differ")
+    check(first != second, "equal pages at different addresses differ")
+    check(guest.decrypt(0) == clear, "DBG_DECRYPT gives the text back")
+    check(guest.page(0) == first, "and leaves the page as it was")
+    guest.memory[PAGE:] = first
+    check(text[:16] not in guest.decrypt(1), "a page's copy at another address is no text")
+    guest.memory[PAGE:] = second
+    check(guest.decrypt(1) == clear, "put back in its place, it is")
+    return 1 if bad else 0
+
+
+def find(pid, text):
+    text, count = text.encode(), 0
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            words = line.split()
+            start, end = (int(x, 16) for x in words[0].split("-"))
+            if "r" not in words[1] or words[-1] in ("[vvar]", "[vsyscall]"):
+                continue
+            mem.seek(start)
+            while start < end:
+                try:
+                    data = mem.read(min(end - start, 1 << 22))
+                except OSError:
+                    break
+                if not data:
+                    break
+                count += data.count(text)
+                start += len(data)
+    print(count)
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    if words == ["status"]:
+        status()
+    elif words == ["marker"]:
+        sys.exit(marker())
+    elif len(words) == 3 and words[0] == "find":
+        find(int(words[1]), words[2])
+    else:
+        sys.exit(__doc__)
