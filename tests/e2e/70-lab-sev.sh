@@ -1,0 +1,157 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tier 3: the lab's machine with memory encryption, judged by what others
+# wrote: an unmodified host kernel, the kernel's own selftests, Debian's QEMU
+# and OVMF with an unmodified guest kernel. Then what the host must see of a
+# guest's memory. One boot of the lab; nothing is timed, the limits only end
+# what hangs.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+if [ -n "${SAN:-}" ]; then
+	skip "the lab's SEV" "sanitizer build: tiers 1 and 2 only"
+	finish
+fi
+if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
+	export LAB_QEMU
+	if ! "$LAB_QEMU" -device help 2>&1 | grep -q '"csv-psp"'; then
+		skip "the lab's SEV" "lab/qemu-patches do not make a machine with SEV yet"
+		finish
+	fi
+	kit=$(lab/guest) && selftests=$(lab/selftests) && lab/build-kernel >/dev/null || exit 1
+	rm -rf "$TMP"
+	exec lab/run --cpu amd -m 5G -t 1400 -- env "KIT=$kit" "SELFTESTS=$selftests" "CASES=${CASES:-}" \
+		"LIMIT=${LIMIT:-}" bash tests/e2e/70-lab-sev.sh
+fi
+export KIT=${KIT:-$(lab/guest)} || exit 1
+SELFTESTS=${SELFTESTS:-$(lab/selftests)} || exit 1
+LIMIT=${LIMIT:-240}
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	[ -z "${pid:-}" ] || kill "$pid" 2>/dev/null && wait
+	rm -rf "$TMP"
+}
+trap cleanup EXIT
+
+# --- what the host's kernel finds -------------------------------------------
+
+case_host() {
+	dmesg >"$TMP/dmesg"
+	check "host: the security processor answers" grep -q 'ccp .*: SEV API:[0-9]' "$TMP/dmesg"
+	check "host: SEV has ASIDs 6 to 15" has "$TMP/dmesg" 'kvm_amd: SEV enabled (ASIDs 6 - 15)'
+	check "host: SEV-ES has ASIDs 1 to 5" has "$TMP/dmesg" 'kvm_amd: SEV-ES enabled (ASIDs 1 - 5)'
+	check "host: /dev/sev answers" python3 tests/e2e/sev.py status
+	check "host: and is initialised, with no guest" \
+		grep -q 'state=1 .*guests=0$' <(python3 tests/e2e/sev.py status)
+}
+
+# --- the kernel's selftests, each with its result -----------------------------
+
+# why NAME: reason to leave one out, if any
+why() {
+	case $1 in
+	nested_exceptions_test) echo "fails in the same way on an unpatched QEMU" ;;
+	svm_nested_soft_inject_test) echo "a guest's guest, with soft interrupts and NRIPS; does not start on an unpatched QEMU" ;;
+	esac
+}
+
+case_selftests() {
+	local t status
+	while read -r t; do
+		if [ -n "$(why "$t")" ]; then
+			skip "selftest: $t" "$(why "$t")"
+			continue
+		fi
+		timeout -k 5 "$LIMIT" "$SELFTESTS/$t" >"$TMP/$t" 2>&1 </dev/null
+		status=$?
+		case $status in
+		0) ok "selftest: $t" ;;
+		4) skip "selftest: $t" "$(grep -i skip "$TMP/$t" | tail -n 1)" ;;
+		*)
+			sed 's/^/# /' "$TMP/$t" | tail -n 30
+			not_ok "selftest: $t: status $status"
+			;;
+		esac
+	done <"$SELFTESTS/list"
+}
+
+# --- what the host sees of a page ---------------------------------------------
+
+case_marker() {
+	local kind what
+	python3 tests/e2e/sev.py marker >"$TMP/marker" 2>&1
+	check "marker: status 0" [ $? -eq 0 ]
+	while read -r kind what; do
+		case $kind in
+		PASS) ok "marker: $what" ;;
+		FAIL) not_ok "marker: $what" ;;
+		*) echo "# $kind $what" ;;
+		esac
+	done <"$TMP/marker"
+}
+
+# --- Debian's QEMU, OVMF and guest kernel -------------------------------------
+
+# guest MODE EXPECT: boots; while the guest waits with its text in memory, the
+# host looks for it. The plain guest shows that it would be found.
+guest() {
+	local text=tnatropmi-yrev-terces status i
+	rm -f "$TMP/in"
+	mkfifo "$TMP/in"
+	exec 7<>"$TMP/in"
+	lab/ovmf "$1" csvvmm.test=sev "expect_sev=$2" "marker=$text" <"$TMP/in" >"$TMP/$1.out" 2>&1 &
+	pid=$!
+	for ((i = 0; i < LIMIT * 5; i++)); do
+		! grep -qE 'ASK marker|X64 Exception' "$TMP/$1.out" || break	# the latter is OVMF giving up
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.2
+	done
+	found=none status='none: the guest did not get as far'
+	if grep -q 'ASK marker' "$TMP/$1.out"; then
+		found=$(python3 tests/e2e/sev.py find $pid "$(rev <<<"$text")")
+		echo go >&7
+		status='none: the guest hangs after the host looked at its memory'
+		for ((i = 0; i < LIMIT * 5; i++)); do
+			kill -0 $pid 2>/dev/null || break
+			sleep 0.2
+		done
+	fi
+	if kill $pid 2>/dev/null; then
+		wait $pid
+	else
+		wait $pid
+		status=$?
+	fi
+	pid=
+	check "$1: Debian's QEMU and OVMF boot it, and it ends by itself" [ "$status" = 0 ]
+	check "$1: the guest's Linux says so" has "$TMP/$1.out" 'PASS sev Memory Encryption'
+	check "$1: the guest's script is content" has "$TMP/$1.out" 'test sev exit=0'
+	grep -o 'Memory Encryption.*' "$TMP/$1.out" | tr -d '\r' | sed "s/^/# $1: /"
+}
+
+case_plain() {
+	guest plain 0
+	check "plain: the host finds the guest's text ($found times)" [ "${found#none}" -ge 64 ]
+}
+
+case_sev() {
+	guest sev 1
+	check "sev: the host does not find the guest's text ($found times)" [ "$found" = 0 ]
+}
+
+case_sev_es() {
+	guest sev-es 2
+	check "sev-es: the host does not find the guest's text ($found times)" [ "$found" = 0 ]
+}
+
+for c in ${CASES:-host selftests marker plain sev sev_es}; do "case_$c"; done
+if [ -z "${CASES:-}" ]; then
+	check "no guest is left in the security processor" \
+		grep -q 'state=1 .*guests=0$' <(python3 tests/e2e/sev.py status)
+	dmesg | grep -E 'WARNING|BUG|Oops|general protection' >"$TMP/bad"
+	check "the host's kernel has nothing to complain about" [ ! -s "$TMP/bad" ]
+	sed 's/^/# /' "$TMP/bad"
+fi
+finish
