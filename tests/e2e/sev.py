@@ -9,9 +9,12 @@ sev.py marker
     memory: ciphertext at once, the text after DBG_DECRYPT, nothing useful from a copy at another address
 sev.py find PID TEXT
     looks for TEXT in the memory of a process, prints how many times it is there
+sev.py watch
+    what the lab's coherency watch counted, as NAME=VALUE words (lab/README.md)
 """
 import ctypes
 import fcntl
+import glob
 import mmap
 import os
 import struct
@@ -123,12 +126,31 @@ def find(pid, text):
     print(count)
 
 
+def watch():
+    """From the debug window of the lab's security processor: docs/specs/csv-psp.rst in lab/qemu-patches."""
+    for name in glob.glob("/sys/bus/pci/devices/*/resource2"):
+        fd = os.open(name, os.O_RDWR)
+        try:
+            window = memoryview(mmap.mmap(fd, 0x20000)).cast("Q")
+        except (OSError, ValueError):
+            continue
+        finally:
+            os.close(fd)
+        if window[0x18000 // 8] == 0x0001505356534344:
+            pages, host, guests = window[0x18400 // 8], window[0x18408 // 8], window[0x18410 // 8]
+            print(f"pages={pages} host={host} guests={guests}")
+            return
+    sys.exit("no security processor of the lab here")
+
+
 if __name__ == "__main__":
     words = sys.argv[1:]
     if words == ["status"]:
         status()
     elif words == ["marker"]:
         sys.exit(marker())
+    elif words == ["watch"]:
+        watch()
     elif len(words) == 3 and words[0] == "find":
         find(int(words[1]), words[2])
     else:
