@@ -97,7 +97,7 @@ case_marker() {
 # guest MODE EXPECT: boots; while the guest waits with its text in memory, the
 # host looks for it. The plain guest shows that it would be found.
 guest() {
-	local text=tnatropmi-yrev-terces status i
+	local text=tnatropmi-yrev-terces status i before after
 	rm -f "$TMP/in"
 	mkfifo "$TMP/in"
 	exec 7<>"$TMP/in"
@@ -110,7 +110,10 @@ guest() {
 	done
 	found=none status='none: the guest did not get as far'
 	if grep -q 'ASK marker' "$TMP/$1.out"; then
+		read -r before _ < <(violations)
 		found=$(python3 tests/e2e/sev.py find $pid "$(rev <<<"$text")")
+		read -r after _ < <(violations)
+		looked=$((looked + after - before))
 		echo go >&7
 		status='none: the guest hangs after the host looked at its memory'
 		for ((i = 0; i < LIMIT * 5; i++)); do
@@ -153,16 +156,18 @@ case_sev_es() {
 # violations: of the host, of guests with themselves, since the lab started
 violations() { python3 tests/e2e/sev.py watch | sed 's/^.*host=\([0-9]*\) guests=\([0-9]*\)$/\1 \2/'; }
 
-# Linux clears its .bss..decrypted (2 MiB) as private memory, and maps it
+# The host that looks into a running guest's memory sees lines that the guest
+# did not flush, and need not: those are in $looked. Linux clears its .bss..decrypted (2 MiB) as private memory, and maps it
 # shared without a flush: 32768 lines a guest. Nothing else, by anyone.
 case_caches() {
 	local host guests
 	read -r host guests < <(violations)
+	host=$((host - looked))
 	check "caches: no line that the host should have flushed ($host)" [ "$host" = 0 ]
 	check "caches: guests missed what Linux is known to miss, no more ($guests)" \
 		[ "$guests" = $((32768 * linux_guests)) ]
 }
-linux_guests=0
+linux_guests=0 looked=0
 
 for c in ${CASES:-host selftests marker plain sev sev_es caches}; do "case_$c"; done
 if [ -z "${CASES:-}" ]; then
