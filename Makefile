@@ -5,6 +5,7 @@ SAN     ?=
 BUILD   ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 CC      ?= gcc
 CXX     ?= g++
+OBJCOPY ?= objcopy
 V       ?= 0
 WERROR  ?= 1
 PREFIX  ?= /usr/local
@@ -49,7 +50,7 @@ BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 GUESTS   := $(patsubst tests/guest/%.c,$(BUILD)/guest/%.elf,$(wildcard tests/guest/*.c))
 C_FILES  := $(wildcard core/*.[ch] devices/*.[ch] migration/*.[ch] psp/*.[ch] \
-	vmm/*.[ch] tests/unit/*.[ch] tests/guest/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+	shim/*.[ch] vmm/*.[ch] tests/unit/*.[ch] tests/guest/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
 
 .PHONY: all
 all: $(BUILD)/csvvmm ## build csvvmm (the default)
@@ -83,6 +84,24 @@ $(BUILD)/vmm/acpi_dsdt.h: vmm/dsdt.asl
 		{ cat $(BUILD)/vmm/dsdt.log; exit 1; }
 	$(Q)sed -e 's/^unsigned char [A-Za-z0-9_]*\[\]/static const unsigned char dsdt_aml_code[]/' $(BUILD)/vmm/dsdt.hex >$@
 $(BUILD)/vmm/acpi.o: $(BUILD)/vmm/acpi_dsdt.h
+
+# The first code of an encrypted guest: freestanding, at a fixed address, one page; into a C array.
+SHIM_CF := -std=c11 -Os -ffreestanding -fno-stack-protector -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only \
+	-fno-asynchronous-unwind-tables -fcf-protection=none $(WARN_C) -I.
+SHIM_OBJ := $(patsubst shim/%,$(BUILD)/shim/%.o,$(wildcard shim/*.c shim/*.S))
+$(BUILD)/shim/%.o: shim/% $(wildcard shim/*.h) Makefile
+	$(say) SHIM $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SHIM_CF) -c -o $@ $<
+$(BUILD)/shim/shim.elf: $(SHIM_OBJ) shim/shim.ld
+	$(say) LINK $@
+	$(Q)$(LD) -T shim/shim.ld --build-id=none -z noexecstack -o $@ $(SHIM_OBJ)
+$(BUILD)/vmm/shim_image.h: $(BUILD)/shim/shim.elf
+	$(Q)mkdir -p $(@D)
+	$(Q)$(OBJCOPY) -O binary $< $(BUILD)/shim/shim.bin
+	$(Q){ echo 'static const unsigned char shim_image[] = {'; od -An -v -tx1 $(BUILD)/shim/shim.bin | \
+		sed 's/ \(..\)/0x\1,/g'; echo '};'; } >$@
+$(BUILD)/vmm/boot_shim.o: $(BUILD)/vmm/shim_image.h
 
 # --- tests -----------------------------------------------------------------
 
@@ -168,7 +187,7 @@ format-check:
 
 FUZZ_CF := -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard core/*.h devices/*.h vmm/*.h vmm/*.cc) \
-		$(BUILD)/vmm/acpi_dsdt.h Makefile
+		$(BUILD)/vmm/acpi_dsdt.h $(BUILD)/vmm/shim_image.h Makefile
 	$(say) FUZZ $@
 	$(Q)mkdir -p $(@D)
 	$(Q)CPPFLAGS='$(CPPFLAGS)' LIBS='$(LIBS)' tests/fuzz/build $< $@

@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <emmintrin.h>
 #include <linux/memfd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 
 #include "core/util.h"
 
-#define HUGE_SIZE MIB(2)
+#define HUGE_SIZE  MIB(2)
+#define CACHE_LINE 64
 
 static size_t dirty_words(uint64_t size)
 {
@@ -194,6 +196,18 @@ int gmem_iov(struct gmem *gm, gpa_t gpa, uint64_t len, bool device_writes,
 		gmem_mark_dirty(gm, gpa, len);
 	*ret_iov = (struct iovec){ .iov_base = p, .iov_len = len };
 	return 0;
+}
+
+void gmem_flush(const struct gmem *gm, gpa_t gpa, uint64_t len)
+{
+	uint8_t *p = gmem_host(gm, gpa, len);
+	uint64_t off;
+
+	if (!p)
+		return;
+	for (off = 0; off < len; off += CACHE_LINE)
+		_mm_clflush(p + off);
+	_mm_mfence();
 }
 
 /* Index of a region's first page in the dirty map (pages of the memfd). */

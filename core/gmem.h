@@ -95,6 +95,11 @@ int gmem_store16(struct gmem *gm, gpa_t gpa, uint16_t v);
 int gmem_iov(struct gmem *gm, gpa_t gpa, uint64_t len, bool device_writes,
 	     struct iovec *ret_iov);
 
+/* Write the caches' lines of a valid range back and drop them, so that a guest
+ * that reads it another way (with or without the C-bit) finds what was written
+ * here; an invalid range is ignored. */
+void gmem_flush(const struct gmem *gm, gpa_t gpa, uint64_t len);
+
 /* Mark the pages of a valid range dirty; an invalid range is ignored. */
 void gmem_mark_dirty(struct gmem *gm, gpa_t gpa, uint64_t len);
 

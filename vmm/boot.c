@@ -274,45 +274,37 @@ static int boot_load_cmdline(struct gmem *gm, const struct boot_kernel *k,
 	return gmem_write(gm, BOOT_CMDLINE, cmdline, len + 1);
 }
 
+/* Tables for the kernel, then what starts it. */
 static int boot_load_rest(struct gmem *gm, const struct boot_place *place,
-			  unsigned n_vcpus, struct boot_error *err)
+			  const struct boot_opts *opts, struct boot_info *info)
 {
-	int r = boot_write_tables(gm);
+	int r = boot_write_reset(gm);
 
 	if (!r)
 		r = acpi_build(gm, BOOT_ACPI, BOOT_RESET_VECTOR - BOOT_ACPI,
-			       n_vcpus);
+			       opts->n_vcpus);
 	if (!r)
 		r = boot_write_params(gm, place);
 	if (r < 0)
-		return boot_fail(err, r, "boot tables for %u vCPUs: %s",
-				 n_vcpus, strerror(-r));
-	return 0;
-}
-
-static void boot_note_rest(struct boot_info *info,
-			   const struct boot_place *place, const char *cmdline)
-{
-	boot_note(info, "gdt", BOOT_GDT, 4 * sizeof(uint64_t));
-	boot_note(info, "page tables", BOOT_PAGE_TABLES,
-		  BOOT_PARAMS - BOOT_PAGE_TABLES);
+		return r;
 	boot_note(info, "boot_params", BOOT_PARAMS, PAGE_SIZE);
-	boot_note(info, "cmdline", BOOT_CMDLINE, strlen(cmdline) + 1);
+	boot_note(info, "cmdline", BOOT_CMDLINE, strlen(opts->cmdline) + 1);
 	boot_note(info, "acpi", BOOT_ACPI, BOOT_ACPI_SIZE);
 	if (place->initrd_size)
 		boot_note(info, "initrd", place->initrd, place->initrd_size);
+	r = opts->enc ? boot_write_shim(gm, opts->enc, info)
+		      : boot_write_tables(gm, info);
 	boot_sort_regions(info);
+	return r;
 }
 
-int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
-	      unsigned n_vcpus, struct boot_info *ret_info,
+int boot_load(struct gmem *gm, const struct boot_files *bf,
+	      const struct boot_opts *opts, struct boot_info *ret_info,
 	      struct boot_error *err)
 {
 	auto_free uint8_t *head = calloc(1, BOOT_HEAD_SIZE);
-	struct boot_place place = { .hdr = NULL };
-	struct boot_info info = { .rsi = BOOT_PARAMS,
-				  .rsp = BOOT_STACK,
-				  .cr3 = BOOT_PAGE_TABLES };
+	struct boot_place place = { .shim = opts->enc };
+	struct boot_info info = { .rsi = BOOT_PARAMS };
 	struct boot_kernel k;
 	int r;
 
@@ -322,7 +314,7 @@ int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
 	if (!r && bf->initrd_fd >= 0)
 		r = boot_load_initrd(gm, bf->initrd_fd, &k, &place, err);
 	if (!r)
-		r = boot_load_cmdline(gm, &k, cmdline, err);
+		r = boot_load_cmdline(gm, &k, opts->cmdline, err);
 	if (r < 0)
 		return r;
 
@@ -331,11 +323,11 @@ int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
 		place.hdr = head + BOOT_HDR_OFF;
 		place.hdr_size = k.setup_size;
 	}
-	r = boot_load_rest(gm, &place, n_vcpus, err);
-	if (r < 0)
-		return r;
 	info.entry = k.entry;
-	boot_note_rest(&info, &place, cmdline);
+	r = boot_load_rest(gm, &place, opts, &info);
+	if (r < 0)
+		return boot_fail(err, r, "boot tables for %u vCPUs: %s",
+				 opts->n_vcpus, strerror(-r));
 	*ret_info = info;
 	return 0;
 }

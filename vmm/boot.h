@@ -15,6 +15,8 @@
  *   0x00007000  boot_params ("zero page")
  *   0x00008000  stack top for an ELF guest's first instructions
  *   0x00020000  kernel command line
+ *   0x00090000  the shim of an encrypted guest, 32 KiB (shim/shim.h); it has
+ *               GDT, page tables and stack of its own
  *   0x000e0000  ACPI tables (e820 type 3), at most 128 KiB
  *   0x00100000  kernel; its preferred address if relocatable
  *   below the hole: initrd, as high as fits
@@ -41,27 +43,54 @@ struct boot_files {
 /**
  * struct boot_region - Guest memory that was filled; whole pages
  * @what:	"kernel", "initrd", ...
+ * @staged:	Not measured: the shim takes it over if its hash is right
  */
 struct boot_region {
 	const char *what;
 	gpa_t at;
 	uint64_t len;
+	bool staged;
 };
 
-#define BOOT_REGIONS_MAX 40
+#define BOOT_REGIONS_MAX 44
+
+/**
+ * struct boot_encryption - What an encrypted guest's first code depends on
+ * @c_bit:	Position of the C-bit
+ * @es:		Registers are encrypted too
+ * @staged:	Measure the shim only; it takes over the rest
+ */
+struct boot_encryption {
+	unsigned c_bit;
+	bool es, staged;
+};
+
+/**
+ * struct boot_opts - What the tables in memory depend on
+ * @enc:	NULL: a plain guest, or one of the model: without shim
+ */
+struct boot_opts {
+	const char *cmdline;
+	unsigned n_vcpus;
+	const struct boot_encryption *enc;
+};
 
 /**
  * struct boot_info - How the first vCPU starts, and what it finds
  * @entry:	64-bit entry point
+ * @ap_entry:	Of the other vCPUs of a guest with encrypted registers; 0: they
+ *		are as after a reset
  * @rsi:	boot_params (Linux); also given to ELF guests
  * @region:	All that was put into memory, by address, without overlap: what
- *		a launch measures, in this order
+ *		a launch measures (or stages), in this order
  */
 struct boot_info {
-	gpa_t entry;
+	gpa_t entry, ap_entry;
 	gpa_t rsi;
 	gpa_t rsp;
 	gpa_t cr3;
+	gpa_t gdt;
+	uint16_t gdt_limit;
 	struct boot_region region[BOOT_REGIONS_MAX];
 	unsigned n_regions;
 };
@@ -112,8 +141,13 @@ int boot_parse_bzimage(const uint8_t *hdr, uint64_t len, uint64_t file_size,
  *
  * Return: 0 with *ret_info, or -errno with @err
  */
-int boot_load(struct gmem *gm, const struct boot_files *bf, const char *cmdline,
-	      unsigned n_vcpus, struct boot_info *ret_info,
+int boot_load(struct gmem *gm, const struct boot_files *bf,
+	      const struct boot_opts *opts, struct boot_info *ret_info,
 	      struct boot_error *err);
+
+/* Words for what the shim gave up with (SHIM_* of shim/shim.h), in @text; the
+ * hash of which piece was wrong, for example. */
+void boot_shim_words(const struct boot_info *info, uint32_t code,
+		     struct boot_error *text);
 
 #endif

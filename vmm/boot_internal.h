@@ -34,6 +34,7 @@ struct boot_elf {
 /**
  * struct boot_place - Where everything went; what boot_params says
  * @hdr:	Setup header of the bzImage, @hdr_size bytes; none for ELF
+ * @shim:	It has memory that is not the kernel's
  */
 struct boot_place {
 	const uint8_t *hdr;
@@ -41,6 +42,7 @@ struct boot_place {
 	uint32_t cmdline_max;
 	gpa_t initrd;
 	uint64_t initrd_size;
+	bool shim;
 };
 
 /*
@@ -53,6 +55,14 @@ void boot_sort_regions(struct boot_info *info);
 /* A kernel's own: its segments, or the payload of a bzImage. */
 void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,
 		      const struct boot_elf *elf);
+
+/**
+ * boot_write_shim() - The shim, its configuration and page tables
+ * @info:	List of regions, complete but for the shim's, which are added;
+ *		entry and boot_params become those of the shim
+ */
+int boot_write_shim(struct gmem *gm, const struct boot_encryption *enc,
+		    struct boot_info *info);
 
 /* Fill *err, return @r. */
 int boot_fail(struct boot_error *err, int r, const char *fmt, ...)
@@ -83,8 +93,10 @@ int boot_parse_elf(uint8_t *head, uint64_t len, uint64_t file_size,
 int boot_load_elf(struct gmem *gm, int fd, const struct boot_elf *elf,
 		  struct boot_error *err);
 
-/* GDT and page tables for the 64-bit entry; code at the reset vector. */
-int boot_write_tables(struct gmem *gm);
+/* GDT and page tables for the 64-bit entry of a plain guest; the info about
+ * them. boot_write_reset(): code at the reset vector. */
+int boot_write_tables(struct gmem *gm, struct boot_info *info);
+int boot_write_reset(struct gmem *gm);
 /* boot_params with the e820 map. */
 int boot_write_params(struct gmem *gm, const struct boot_place *place);
 

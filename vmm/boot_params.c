@@ -11,6 +11,7 @@
 #include "core/util.h"
 #include "devices/acpi_regs.h"
 #include "devices/pci.h"
+#include "shim/shim.h"
 
 static_assert(sizeof(struct boot_params) == PAGE_SIZE, "boot_params is a page");
 static_assert(offsetof(struct boot_params, hdr) == BOOT_HDR_OFF, "[BOOT] 1.3");
@@ -100,7 +101,12 @@ static const uint8_t reset_code[] = {
 };
 static_assert(sizeof(reset_code) <= BOOT_HIGH - BOOT_RESET_VECTOR, "no room");
 
-int boot_write_tables(struct gmem *gm)
+int boot_write_reset(struct gmem *gm)
+{
+	return gmem_write(gm, BOOT_RESET_VECTOR, reset_code, sizeof(reset_code));
+}
+
+int boot_write_tables(struct gmem *gm, struct boot_info *info)
 {
 	uint8_t buf[sizeof(gdt)];
 	unsigned i;
@@ -110,9 +116,17 @@ int boot_write_tables(struct gmem *gm)
 		put_le64(buf + i * 8, gdt[i]);
 	r = gmem_write(gm, BOOT_GDT, buf, sizeof(buf));
 	if (!r)
-		r = gmem_write(gm, BOOT_RESET_VECTOR, reset_code,
-			       sizeof(reset_code));
-	return r < 0 ? r : write_page_tables(gm);
+		r = write_page_tables(gm);
+	if (r < 0)
+		return r;
+	info->rsp = BOOT_STACK;
+	info->cr3 = BOOT_PAGE_TABLES;
+	info->gdt = BOOT_GDT;
+	info->gdt_limit = sizeof(gdt) - 1;
+	boot_note(info, "gdt", BOOT_GDT, sizeof(gdt));
+	boot_note(info, "page tables", BOOT_PAGE_TABLES,
+		  BOOT_PARAMS - BOOT_PAGE_TABLES);
+	return 0;
 }
 
 static void e820_add(struct boot_params *bp, uint64_t start, uint64_t end,
@@ -135,9 +149,13 @@ static void e820_add(struct boot_params *bp, uint64_t start, uint64_t end,
  * must not become an access to a device.
  * The ECAM window is reserved as PCI firmware does ([PCIFW] 4.1.2).
  */
-static void fill_e820(struct boot_params *bp, const struct gmem *gm)
+static void fill_e820(struct boot_params *bp, const struct gmem *gm, bool shim)
 {
-	e820_add(bp, 0, LEGACY_VIDEO, E820_RAM);
+	e820_add(bp, 0, shim ? SHIM_BASE : LEGACY_VIDEO, E820_RAM);
+	if (shim) {
+		e820_add(bp, SHIM_BASE, SHIM_END, E820_RESERVED);
+		e820_add(bp, SHIM_END, LEGACY_VIDEO, E820_RAM);
+	}
 	e820_add(bp, BOOT_ACPI, BOOT_ACPI + BOOT_ACPI_SIZE, E820_ACPI);
 	e820_add(bp, BOOT_HIGH, boot_low_ram(gm), E820_RAM);
 	e820_add(bp, PCI_ECAM_BASE, PCI_ECAM_BASE + PCI_ECAM_SIZE, E820_RESERVED);
@@ -181,6 +199,6 @@ int boot_write_params(struct gmem *gm, const struct boot_place *place)
 	bp.ext_ramdisk_size = htole32((uint32_t)(place->initrd_size >> 32));
 	bp.ext_cmd_line_ptr = 0;
 	bp.acpi_rsdp_addr = htole64(BOOT_ACPI);
-	fill_e820(&bp, gm);
+	fill_e820(&bp, gm, place->shim);
 	return gmem_write(gm, BOOT_PARAMS, &bp, sizeof(bp));
 }

@@ -7,8 +7,8 @@
 
 #include "core/util.h"
 
-/* Segments of an ELF kernel and, beside the kernel, six more. */
-static_assert(BOOT_SEGMENTS_MAX + 6 <= BOOT_REGIONS_MAX, "the list is too short");
+/* Segments of an ELF kernel and, beside the kernel, seven more. */
+static_assert(BOOT_SEGMENTS_MAX + 7 <= BOOT_REGIONS_MAX, "the list is too short");
 
 void boot_note(struct boot_info *info, const char *what, gpa_t at, uint64_t len)
 {
@@ -16,7 +16,7 @@ void boot_note(struct boot_info *info, const char *what, gpa_t at, uint64_t len)
 
 	at = align_down(at, PAGE_SIZE);
 	info->region[info->n_regions++] =
-		(struct boot_region){ what, at, end - at };
+		(struct boot_region){ what, at, end - at, false };
 }
 
 void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,

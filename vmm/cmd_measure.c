@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/util.h"
 #include "vmm/commands.h"
+#include "vmm/csv_host.h"
 #include "vmm/hex.h"
 #include "vmm/launch.h"
 #include "vmm/launch_files.h"
@@ -21,6 +22,7 @@ struct measure_args {
 	bool has_profile, has_nonce, has_firmware;
 	enum psp_profile profile;
 	enum vmsa_host host;
+	int c_bit; /* -1: this machine's */
 	bool explain, json;
 	uint8_t nonce[PSP_NONCE_SIZE];
 	unsigned major, minor, build;
@@ -50,6 +52,15 @@ static int take_firmware(struct measure_args *a, const char *text)
 	return a->major < 256 && a->minor < 256 ? 0 : -EINVAL;
 }
 
+static int take_c_bit(struct measure_args *a, const char *text)
+{
+	char end;
+
+	if (sscanf(text, "%2d%c", &a->c_bit, &end) != 1)
+		return -EINVAL;
+	return a->c_bit >= 32 && a->c_bit <= 51 ? 0 : -EINVAL;
+}
+
 /* Return: EXIT_OK, or usage() */
 static int take_value(struct measure_args *a, int c, const char *text)
 {
@@ -61,6 +72,10 @@ static int take_value(struct measure_args *a, int c, const char *text)
 	case 'h':
 		return measure_host_parse(text, &a->host) < 0
 			       ? usage("--host takes mainline-6.12 or vendor-6.6")
+			       : EXIT_OK;
+	case 'c':
+		return take_c_bit(a, text) < 0
+			       ? usage("--c-bit takes a number from 32 to 51")
 			       : EXIT_OK;
 	case 'n':
 		a->has_nonce = true;
@@ -89,6 +104,7 @@ static int parse_args(int argc, char **argv, struct measure_args *a)
 	static const struct option options[] = {
 		{ "profile", required_argument, NULL, 'p' },
 		{ "host", required_argument, NULL, 'h' },
+		{ "c-bit", required_argument, NULL, 'c' },
 		{ "tik", required_argument, NULL, 't' },
 		{ "nonce", required_argument, NULL, 'n' },
 		{ "firmware", required_argument, NULL, 'f' },
@@ -263,21 +279,38 @@ static int measurement(const struct measure_args *a, const struct config *cfg,
 	return r < 0 ? log_errno(r, "measurement") : 0;
 }
 
+/* Return: the C-bit's position (0 with the model), or -errno, logged */
+static int find_c_bit(const struct measure_args *a, const struct config *cfg)
+{
+	int r;
+
+	if (cfg->csv.backend == CONFIG_CSV_MODEL)
+		return 0;
+	r = a->c_bit >= 0 ? a->c_bit : csv_host_c_bit();
+	if (r < 0)
+		log_err("measure: this machine has no memory encryption: say --c-bit, as 'csvvmm doctor' on the host that will run the guest tells it (mostly 47 or 51)");
+	return r;
+}
+
 static int measure(const struct measure_args *a, const struct config *cfg)
 {
 	struct boot_error err = { "" };
 	uint8_t mac[PSP_MAC_SIZE];
 	const uint8_t *shown = NULL;
 	struct measure m;
+	int c_bit;
 
 	if (cfg->csv.type == CONFIG_CSV_NONE) {
 		log_err("%s: a plain guest is not measured (no [csv] type)",
 			a->file);
 		return EXIT_FAILED;
 	}
+	c_bit = find_c_bit(a, cfg);
+	if (c_bit < 0)
+		return EXIT_FAILED;
 	if (measure_config(
 		    cfg, a->has_profile ? a->profile : measure_profile(&cfg->csv),
-		    a->host, &m, &err) < 0) {
+		    a->host, (unsigned)c_bit, &m, &err) < 0) {
 		log_err("%s", err.text);
 		return EXIT_FAILED;
 	}
@@ -292,7 +325,7 @@ static int measure(const struct measure_args *a, const struct config *cfg)
 
 static int measure_main(int argc, char **argv)
 {
-	struct measure_args a = { .host = VMSA_HOST_MAINLINE_6_12 };
+	struct measure_args a = { .host = VMSA_HOST_MAINLINE_6_12, .c_bit = -1 };
 	struct config_error err;
 	struct config cfg;
 	int status = parse_args(argc, argv, &a);
@@ -317,6 +350,7 @@ const struct command cmd_measure = {
 		"  --profile hygon|amd      whose hash; default: as FILE says\n"
 		"  --host mainline-6.12|vendor-6.6\n"
 		"                           the kernel that will make the VMSAs of a csv2 guest\n"
+		"  --c-bit N                position of the C-bit there; default: this machine's\n"
 		"  --tik FILE --nonce HEX --firmware MAJOR.MINOR.BUILD\n"
 		"                           the measurement, too: the owner's integrity key, and\n"
 		"                           what launch-measure says\n"

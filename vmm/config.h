@@ -28,6 +28,7 @@ enum config_console {
 enum config_csv_type { CONFIG_CSV_NONE, CONFIG_CSV_1, CONFIG_CSV_2 };
 enum config_csv_backend { CONFIG_CSV_KVM, CONFIG_CSV_MODEL };
 enum config_csv_profile { CONFIG_CSV_HYGON, CONFIG_CSV_AMD };
+enum config_csv_measure { CONFIG_MEASURE_SHIM, CONFIG_MEASURE_ALL };
 
 #define CONFIG_SECRETS_MAX 8
 #define CONFIG_USER_ID_MAX 20
@@ -48,6 +49,7 @@ struct config_csv {
 	enum config_csv_type type;	 /* default none */
 	enum config_csv_backend backend; /* default kvm */
 	enum config_csv_profile profile; /* default hygon */
+	enum config_csv_measure measure; /* default shim */
 	uint32_t policy;
 	uint32_t min_api; /* as written: major << 8 | minor */
 	char *dh_cert, *session;

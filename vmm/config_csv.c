@@ -181,6 +181,12 @@ static int check_kind(struct config_draft *d, unsigned table)
 				  "user_id",
 				  "unknown to AMD; allowed with profile = "
 				  "\"hygon\"");
+	if (csv->backend == CONFIG_CSV_MODEL &&
+	    toml_find(&d->doc, table, "measure"))
+		return config_say(d, config_pos(d, table, "measure"), "csv",
+				  "measure",
+				  "the model measures all; allowed with backend "
+				  "= \"kvm\"");
 	if (csv->n_secrets && !csv->session)
 		return config_say(d, config_pos(d, table, "secret"), "csv",
 				  "secret",

@@ -24,6 +24,7 @@ static const char *const reboot_words[] = { "exit", NULL };
 static const char *const csv_words[] = { "none", "csv", "csv2", NULL };
 static const char *const backend_words[] = { "kvm", "model", NULL };
 static const char *const profile_words[] = { "hygon", "amd", NULL };
+static const char *const measure_words[] = { "shim", "all", NULL };
 static const char *const cache_words[] = { "host", "direct", NULL };
 
 #define TEXT(number)  #number
@@ -86,6 +87,10 @@ const struct config_key config_keys[] = {
 	{ SECTION_CSV, "profile", &config_type_word, TOP(csv.profile),
 	  .words = profile_words, .allowed = "\"hygon\" or \"amd\"",
 	  .preset = "\"hygon\"", .help = "whose cryptography and formats" },
+	{ SECTION_CSV, "measure", &config_type_word, TOP(csv.measure),
+	  .words = measure_words, .allowed = "\"shim\" or \"all\"",
+	  .preset = "\"shim\"",
+	  .help = "what the firmware measures: the first code, or all it starts" },
 	{ SECTION_CSV, "policy", &config_type_policy, TOP(csv.policy),
 	  .allowed = "an array of \"nodbg\", \"noks\", \"es\", \"nosend\", "
 		     "\"domain\" and \"sev\"",

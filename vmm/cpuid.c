@@ -12,6 +12,7 @@
 
 #include "core/util.h"
 #include "vmm/cpuid_internal.h"
+#include "vmm/csv_host.h"
 
 #define KVM_LEAF_SIGNATURE 0x40000000
 #define KVM_LEAF_FEATURES  0x40000001
@@ -26,8 +27,8 @@
 #define XCR0_MPX	  (BIT(3) | BIT(4))
 #define XCR0_AMX	  (BIT(17) | BIT(18))
 
-/* Entries beside the topology's: the timing leaf. */
-#define CPUID_ROOM (CPUID_TOPOLOGY_ROOM + 1)
+/* Entries beside the topology's: timing leaf, memory encryption. */
+#define CPUID_ROOM (CPUID_TOPOLOGY_ROOM + 2)
 
 /* [SDM] and [APM] names of the bits in the comments. */
 static const struct {
@@ -78,9 +79,9 @@ static const struct {
 
 /*
  * Leaves that read as zero: MONITOR, PMU, RDT, SGX, PT, TSC and bus clock
- * (the host's), hybrid, LBR; SVM, IBS, LWP, memory encryption (a plain guest
- * has none; step 2 writes its own), AMD QoS, PerfMonV2, multi-key encryption,
- * the second AMD topology leaf.
+ * (the host's), hybrid, LBR; SVM, IBS, LWP, memory encryption (for a guest that
+ * has it: cpuid_set_sev()), AMD QoS, PerfMonV2, multi-key encryption, the second
+ * AMD topology leaf.
  */
 static const uint32_t zero_leaves[] = {
 	/* Intel's and common: */
@@ -100,7 +101,7 @@ static const uint32_t zero_leaves[] = {
 	0x8000000a,
 	0x8000001b,
 	0x8000001c,
-	0x8000001f,
+	CPUID_SEV,
 	0x80000020,
 	0x80000022,
 	0x80000023,
@@ -298,6 +299,31 @@ static void cpuid_set_kvm(struct cpuid_table *ct, unsigned n_vcpus)
 	}
 }
 
+/*
+ * What Linux finds its C-bit by: that there is encryption, where the bit is,
+ * and by how much the physical width is reduced.
+ */
+static int cpuid_set_sev(struct cpuid_table *ct, const struct kvm_cpuid2 *host,
+			 const struct cpuid_opts *opts)
+{
+	struct kvm_cpuid_entry2 *e;
+	uint32_t i, ebx = 0;
+
+	if (!opts->sev)
+		return 0;
+	for (i = 0; i < host->nent; i++)
+		if (host->entries[i].function == CPUID_SEV)
+			ebx = host->entries[i].ebx & 0xfff;
+	if (!ebx)
+		return 0; /* the model has no C-bit */
+	e = cpuid_add(ct, CPUID_SEV, 0, 0);
+	if (!e)
+		return -ENOSPC;
+	e->eax = SEV_EAX_SEV | (opts->sev_es ? SEV_EAX_ES : 0);
+	e->ebx = ebx;
+	return 0;
+}
+
 static struct kvm_cpuid2 *cpuid_copy(const struct kvm_cpuid2 *host, unsigned room)
 {
 	struct kvm_cpuid2 *t =
@@ -329,7 +355,9 @@ struct kvm_cpuid2 *cpuid_build(const struct kvm_cpuid2 *host, unsigned vcpu,
 	cpuid_mask(&ct);
 	cpuid_set_xsave(&ct);
 	cpuid_set_kvm(&ct, opts->n_vcpus);
-	r = cpuid_set_timer(&ct, opts);
+	r = cpuid_set_sev(&ct, host, opts);
+	if (!r)
+		r = cpuid_set_timer(&ct, opts);
 	if (!r)
 		r = cpuid_set_topology(&ct, vcpu, opts->n_vcpus);
 	if (r < 0) {

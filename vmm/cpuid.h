@@ -15,6 +15,7 @@ struct cpuid_opts {
 	bool tsc_deadline; /* KVM_CAP_TSC_DEADLINE_TIMER */
 	unsigned tsc_khz;  /* KVM_GET_TSC_KHZ, 0 = unknown; told only when
 			    * not migratable */
+	bool sev, sev_es;  /* the guest is encrypted; its registers too */
 };
 
 /**

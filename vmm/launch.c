@@ -92,8 +92,14 @@ static int step_load(struct launch *l)
 	unsigned i;
 	int r = 0;
 
-	for (i = 0; !r && i < l->boot->n_regions; i++)
-		r = update(l, l->boot->region[i].at, l->boot->region[i].len);
+	for (i = 0; !r && i < l->boot->n_regions; i++) {
+		const struct boot_region *reg = &l->boot->region[i];
+
+		if (reg->staged)
+			gmem_flush(l->gmem, reg->at, reg->len);
+		else
+			r = update(l, reg->at, reg->len);
+	}
 	return r;
 }
 

@@ -55,7 +55,7 @@ void measure_vmsa(const struct boot_info *boot, unsigned id,
 	vmsa_build(page, &regs, &sregs, 1, host);
 }
 
-/* Both hashes take the same bytes: the launch's, and the part's own. */
+/* Both hashes take the same bytes: the launch's (or NULL), and the part's own. */
 static int hash_region(const struct gmem *gm, const struct boot_region *reg,
 		       struct psp_hash *all, struct psp_hash *own)
 {
@@ -65,7 +65,7 @@ static int hash_region(const struct gmem *gm, const struct boot_region *reg,
 
 	for (off = 0; !r && off < reg->len; off += sizeof(page)) {
 		r = gmem_read(gm, reg->at + off, page, sizeof(page));
-		if (!r)
+		if (!r && all)
 			r = psp_hash_update(all, page, sizeof(page));
 		if (!r)
 			r = psp_hash_update(own, page, sizeof(page));
@@ -80,11 +80,12 @@ static int measure_regions(struct measure *m, const struct gmem *gm,
 	int r = 0;
 
 	for (i = 0; !r && i < m->boot.n_regions; i++) {
+		const struct boot_region *reg = &m->boot.region[i];
 		struct psp_hash *own = NULL;
 
 		r = psp_hash_new(psp_suite(m->profile), &own);
 		if (!r)
-			r = hash_region(gm, &m->boot.region[i], all, own);
+			r = hash_region(gm, reg, reg->staged ? NULL : all, own);
 		if (!r)
 			r = psp_hash_peek(own, m->region[i]);
 		psp_hash_free(own);
@@ -130,16 +131,34 @@ static int fail(struct boot_error *err, int r, const char *what)
 	return r;
 }
 
-static int measure_loaded(const struct config *cfg, struct measure *m,
-			  struct gmem *gm, struct boot_error *err)
+int measure_encryption(const struct config_csv *csv, unsigned c_bit,
+		       struct boot_encryption *ret_enc)
 {
+	if (csv->backend == CONFIG_CSV_MODEL)
+		return 0;
+	*ret_enc = (struct boot_encryption){
+		.c_bit = c_bit,
+		.es = csv->type == CONFIG_CSV_2,
+		.staged = csv->measure == CONFIG_MEASURE_SHIM,
+	};
+	return 1;
+}
+
+static int measure_loaded(const struct config *cfg, unsigned c_bit,
+			  struct measure *m, struct gmem *gm,
+			  struct boot_error *err)
+{
+	struct boot_encryption enc;
+	struct boot_opts opts = { .cmdline = cfg->cmdline, .n_vcpus = cfg->vcpus };
 	struct boot_files files;
 	int r;
 
 	r = boot_open(&files, cfg->kernel, cfg->initrd, err);
 	if (r < 0)
 		return r;
-	r = boot_load(gm, &files, cfg->cmdline, cfg->vcpus, &m->boot, err);
+	if (measure_encryption(&cfg->csv, c_bit, &enc))
+		opts.enc = &enc;
+	r = boot_load(gm, &files, &opts, &m->boot, err);
 	boot_close(&files);
 	if (r < 0)
 		return r;
@@ -148,7 +167,7 @@ static int measure_loaded(const struct config *cfg, struct measure *m,
 }
 
 int measure_config(const struct config *cfg, enum psp_profile profile,
-		   enum vmsa_host host, struct measure *ret_m,
+		   enum vmsa_host host, unsigned c_bit, struct measure *ret_m,
 		   struct boot_error *err)
 {
 	struct measure m = { .profile = profile, .host = host };
@@ -162,7 +181,7 @@ int measure_config(const struct config *cfg, enum psp_profile profile,
 	if (r < 0)
 		fail(err, r, "memory to load the guest into");
 	else
-		r = measure_loaded(cfg, &m, &gm, err);
+		r = measure_loaded(cfg, c_bit, &m, &gm, err);
 	gmem_fini(&gm);
 	if (!r)
 		*ret_m = m;

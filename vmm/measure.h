@@ -24,14 +24,20 @@ struct measure {
 	uint8_t vmsa[CONFIG_VCPUS_MAX][PSP_DIGEST_SIZE];
 };
 
+/* What the shim's configuration and page tables depend on; the same for `run`.
+ * Return: 1, or 0: no shim (the model has none) */
+int measure_encryption(const struct config_csv *csv, unsigned c_bit,
+		       struct boot_encryption *ret_enc);
+
 /**
  * measure_config() - Load a guest as `run` does, but into memory of our own
+ * @c_bit:	Of the host that will run it
  * @ret_m:	Untouched on failure
  *
  * Return: 0; or -errno with @err
  */
 int measure_config(const struct config *cfg, enum psp_profile profile,
-		   enum vmsa_host host, struct measure *ret_m,
+		   enum vmsa_host host, unsigned c_bit, struct measure *ret_m,
 		   struct boot_error *err);
 
 /* The VMSA page of vCPU @id. */

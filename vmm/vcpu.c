@@ -33,14 +33,6 @@
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (BIT(11) | 6)
 
-#define CR0_PE	 BIT(0)
-#define CR0_ET	 BIT(4)
-#define CR0_NE	 BIT(5)
-#define CR0_PG	 BIT(31)
-#define CR4_PAE	 BIT(5)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
-
 int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id)
 {
 	*v = (struct vcpu){ .vm = vm, .id = id, .fd = -1 };
@@ -54,36 +46,6 @@ void vcpu_fini(struct vcpu *v)
 		(void)munmap(v->run, (size_t)v->vm->run_size);
 	v->run = NULL;
 	util_close(&v->fd);
-}
-
-/* Flat 64-bit segments as the 64-bit boot protocol demands ([BOOT] 1.15). */
-static void vcpu_set_segments(struct kvm_sregs *s)
-{
-	struct kvm_segment code = {
-		.selector = 0x10,
-		.limit = 0xffffffff,
-		.type = 0xb,
-		.present = 1,
-		.s = 1,
-		.l = 1,
-		.g = 1,
-	};
-	struct kvm_segment data = {
-		.selector = 0x18,
-		.limit = 0xffffffff,
-		.type = 3,
-		.present = 1,
-		.s = 1,
-		.db = 1,
-		.g = 1,
-	};
-
-	s->cs = code;
-	s->ds = s->es = s->fs = s->gs = s->ss = data;
-	s->gdt.base = BOOT_GDT;
-	s->gdt.limit = 4 * 8 - 1;
-	s->idt.base = 0;
-	s->idt.limit = 0;
 }
 
 static int vcpu_set_mtrr(struct vcpu *v)
@@ -101,15 +63,21 @@ static int vcpu_set_mtrr(struct vcpu *v)
 }
 
 /*
- * Encrypted registers: what is set here is measured, so all of it comes from
- * the table that `csvvmm measure` goes by. The APIC's base is not part of it.
+ * All of it comes from the table that `csvvmm measure` goes by, since that of a
+ * guest with encrypted registers is measured. The APIC's base is not part of it.
  */
-static int vcpu_setup_measured(struct vcpu *v, const struct boot_info *boot)
+int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot)
 {
 	struct kvm_sregs now, sregs;
 	struct kvm_regs regs;
 	int r;
 
+	/* Firmware would have done it; Linux turns PAT off without. */
+	r = vcpu_set_mtrr(v);
+	if (r < 0)
+		return r;
+	if (v->id && v->vm->cfg->csv.type != CONFIG_CSV_2)
+		return 0; /* waits for INIT and SIPI */
 	r = kvm_ioctl(v->fd, KVM_GET_SREGS, &now);
 	if (r < 0)
 		return r;
@@ -117,37 +85,6 @@ static int vcpu_setup_measured(struct vcpu *v, const struct boot_info *boot)
 	sregs.apic_base = now.apic_base;
 	r = kvm_ioctl(v->fd, KVM_SET_SREGS, &sregs);
 	return r < 0 ? r : kvm_ioctl(v->fd, KVM_SET_REGS, &regs);
-}
-
-int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot)
-{
-	struct kvm_regs regs = { .rip = boot->entry,
-				 .rsi = boot->rsi,
-				 .rsp = boot->rsp,
-				 .rflags = 2 };
-	struct kvm_sregs sregs;
-	int r;
-
-	/* Firmware would have done it; Linux turns PAT off without. */
-	r = vcpu_set_mtrr(v);
-	if (r < 0)
-		return r;
-	if (v->vm->cfg->csv.type == CONFIG_CSV_2)
-		return vcpu_setup_measured(v, boot);
-	if (v->id)
-		return 0; /* waits for INIT and SIPI */
-	r = kvm_ioctl(v->fd, KVM_GET_SREGS, &sregs);
-	if (r < 0)
-		return r;
-	vcpu_set_segments(&sregs);
-	sregs.cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
-	sregs.cr3 = boot->cr3;
-	sregs.cr4 = CR4_PAE;
-	sregs.efer = EFER_LME | EFER_LMA;
-	r = kvm_ioctl(v->fd, KVM_SET_SREGS, &sregs);
-	if (r < 0)
-		return r;
-	return kvm_ioctl(v->fd, KVM_SET_REGS, &regs);
 }
 
 static void vcpu_io(struct vcpu *v)
@@ -224,6 +161,9 @@ static void vcpu_fail_entry(struct vcpu *v)
 static void vcpu_system_event(struct vcpu *v)
 {
 	switch (v->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SEV_TERM:
+		vm_shim_terminated(v->vm, v->run->system_event.data[0]);
+		break;
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
 		machine_end(&v->vm->m, END_POWEROFF);
 		break;

@@ -116,6 +116,8 @@ static int vm_set_cpuid(struct vm *vm, struct vcpu *v,
 		.migratable = vm->cfg->migratable,
 		.tsc_deadline =
 			kvm_cap(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+		.sev = vm_csv_real(vm),
+		.sev_es = vm->cfg->csv.type == CONFIG_CSV_2,
 	};
 	struct kvm_cpuid2 *cpuid = cpuid_build(host, v->id, &opts);
 	int r;
@@ -151,12 +153,18 @@ static int vm_create_vcpus(struct vm *vm)
 
 static int vm_load(struct vm *vm)
 {
+	struct boot_encryption enc = { 0 };
+	struct boot_opts opts = { .cmdline = vm->cfg->cmdline,
+				  .n_vcpus = vm->n_vcpus };
 	struct boot_error err = { "" };
 	unsigned i;
-	int r;
+	int r = vm_csv_boot(vm, &enc);
 
-	r = boot_load(&vm->m.gmem, &vm->files, vm->cfg->cmdline, vm->n_vcpus,
-		      &vm->boot, &err);
+	if (r < 0)
+		return r;
+	if (r)
+		opts.enc = &enc;
+	r = boot_load(&vm->m.gmem, &vm->files, &opts, &vm->boot, &err);
 	if (r < 0) {
 		log_err("%s (%s)", err.text, vm->cfg->kernel);
 		return r;

@@ -101,8 +101,17 @@ const char *vm_state_name(enum vm_state state);
  * Return: 0 or -errno, logged. open comes before the vCPUs, measure after
  * memory and registers are set. */
 int vm_csv_open(struct vm *vm);
+/* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
+int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
+/* Is it the processor that encrypts? Not so with the model. */
+bool vm_csv_real(const struct vm *vm);
 int vm_csv_measure(struct vm *vm);
 void vm_csv_close(struct vm *vm);
+
+/* vmm/vm_shim.c: a guest without #VC says at a port why it ends, one with it by
+ * GHCB's termination request ([GHCB] 2.3.1): logged in words; vm.lock held. */
+int vm_shim_open(struct vm *vm);
+void vm_shim_terminated(struct vm *vm, uint64_t ghcb_msr);
 
 /* vmm/vcpu.c */
 int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id);

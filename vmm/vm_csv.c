@@ -6,6 +6,7 @@
 
 #include "core/csv_kvm.h"
 #include "core/log.h"
+#include "vmm/csv_host.h"
 #include "vmm/csv_model.h"
 #include "vmm/launch.h"
 #include "vmm/measure.h"
@@ -56,11 +57,32 @@ int vm_csv_open(struct vm *vm)
 		log_err("--wait-for-owner: this guest is not encrypted ([csv] type)");
 		return -EINVAL;
 	}
+	r = vm_shim_open(vm);
+	if (r < 0)
+		return r;
 	vm->launch = calloc(1, sizeof(*vm->launch));
 	if (!vm->launch)
 		return log_errno(-ENOMEM, "encrypted launch");
 	r = open_backend(vm, &ops, &be);
 	return r < 0 ? r : launch_init(vm->launch, &vm->cfg->csv, ops, be);
+}
+
+bool vm_csv_real(const struct vm *vm)
+{
+	const struct config_csv *cfg = &vm->cfg->csv;
+
+	return cfg->type != CONFIG_CSV_NONE && cfg->backend == CONFIG_CSV_KVM;
+}
+
+int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc)
+{
+	int c_bit = csv_host_c_bit();
+
+	if (!vm_csv_real(vm))
+		return 0;
+	if (c_bit < 0)
+		return log_errno(c_bit, "this processor's C-bit");
+	return measure_encryption(&vm->cfg->csv, (unsigned)c_bit, ret_enc);
 }
 
 static int add_vcpus(struct vm *vm)

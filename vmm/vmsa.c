@@ -260,8 +260,8 @@ static void regs_boot(const struct boot_info *boot, struct kvm_regs *regs,
 	regs->rsp = boot->rsp;
 	s->cs = code;
 	s->ds = s->es = s->fs = s->gs = s->ss = data;
-	s->gdt.base = BOOT_GDT;
-	s->gdt.limit = 4 * 8 - 1;
+	s->gdt.base = boot->gdt;
+	s->gdt.limit = boot->gdt_limit;
 	s->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
 	s->cr3 = boot->cr3;
 	s->cr4 = CR4_PAE;
@@ -269,10 +269,7 @@ static void regs_boot(const struct boot_info *boot, struct kvm_regs *regs,
 }
 
 /*
- * As after INIT ([APM] 2 table 14-1). With the processor's encryption an
- * application processor starts with exactly this at its first SIPI, whatever
- * the vector is: a guest that wants to start it brings code for the reset
- * vector.
+ * As after INIT ([APM] 2 table 14-1).
  */
 static void regs_reset(struct kvm_regs *regs, struct kvm_sregs *s)
 {
@@ -296,10 +293,14 @@ void vmsa_initial_regs(unsigned id, const struct boot_info *boot,
 {
 	memset(regs, 0, sizeof(*regs));
 	memset(sregs, 0, sizeof(*sregs));
-	if (id)
+	if (id && !boot->ap_entry)
 		regs_reset(regs, sregs);
 	else
 		regs_boot(boot, regs, sregs);
+	/* With encryption this is where the first SIPI leads, whatever its
+	 * vector. */
+	if (id && boot->ap_entry)
+		regs->rip = boot->ap_entry;
 	regs->rflags = RFLAGS_ALWAYS;
 	sregs->tr =
 		(struct kvm_segment){ .limit = 0xffff, .type = 0xb, .present = 1 };

@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
-for f in core/*.[ch] devices/*.[ch] migration/*.[ch] psp/*.[ch] vmm/*.[ch] vmm/*.cc; do
+for f in core/*.[ch] devices/*.[ch] migration/*.[ch] psp/*.[ch] shim/*.[ch] vmm/*.[ch] vmm/*.cc; do
 	[ -e "$f" ] || continue
 	n=$(wc -l <"$f")
 	case $f in *.h) limit=200 ;; *) limit=500 ;; esac

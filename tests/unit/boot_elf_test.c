@@ -69,7 +69,9 @@ static void loads(void **state)
 	assert_int_equal(gmem_init(&gm, MIB(4), false), 0);
 	/* Garbage of a former life: what the file doesn't bring is zeroed. */
 	assert_int_equal(gmem_fill(&gm, 0, 0xee, MIB(4)), 0);
-	assert_int_equal(boot_load(&gm, &bf, "a b", 1, &info, &err), 0);
+	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "a b", 1, NULL },
+				   &info, &err),
+			 0);
 	assert_int_equal(info.entry, MIB(1));
 	assert_int_equal(info.rsi, BOOT_PARAMS);
 	assert_int_equal(info.rsp, BOOT_STACK);
@@ -106,7 +108,9 @@ static void cut_after_open(void **state)
 	for (len = offsetof(struct image, data) + 49; len > 0;
 	     len -= MIN(len, 13)) {
 		assert_int_equal(ftruncate(bf.kernel_fd, (off_t)len), 0);
-		assert_int_equal(boot_load(&gm, &bf, "", 1, &info, &err),
+		assert_int_equal(boot_load(&gm, &bf,
+					   &(struct boot_opts){ "", 1, NULL },
+					   &info, &err),
 				 -EINVAL);
 	}
 	boot_close(&bf);
@@ -125,14 +129,20 @@ static void small_guest(void **state)
 	(void)state;
 	bf.kernel_fd = make_elf(&f);
 	assert_int_equal(gmem_init(&gm, MIB(1), false), 0);
-	assert_int_equal(boot_load(&gm, &bf, "", 1, &info, &err), -EINVAL);
+	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "", 1, NULL },
+				   &info, &err),
+			 -EINVAL);
 	assert_non_null(strstr(err.text, "fit"));
 	gmem_fini(&gm);
 	assert_int_equal(gmem_init(&gm, MIB(1) + 8192, false), 0);
-	assert_int_equal(boot_load(&gm, &bf, "", 1, &info, &err), -EINVAL);
+	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "", 1, NULL },
+				   &info, &err),
+			 -EINVAL);
 	gmem_fini(&gm);
 	assert_int_equal(gmem_init(&gm, MIB(1) + 12288, false), 0);
-	assert_int_equal(boot_load(&gm, &bf, "", 1, &info, &err), 0);
+	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "", 1, NULL },
+				   &info, &err),
+			 0);
 	gmem_fini(&gm);
 	boot_close(&bf);
 }

@@ -115,7 +115,9 @@ static void refuse_open(struct fixture *fx, const char *kernel,
 
 static int load(struct fixture *fx, const char *cmdline)
 {
-	return boot_load(&fx->gm, &fx->bf, cmdline, 2, &fx->info, &fx->err);
+	const struct boot_opts opts = { .cmdline = cmdline, .n_vcpus = 2 };
+
+	return boot_load(&fx->gm, &fx->bf, &opts, &fx->info, &fx->err);
 }
 
 static void open_and_load(struct fixture *fx, const char *initrd)
@@ -398,11 +400,15 @@ static void too_many_vcpus(void **state)
 	struct fixture *fx = *state;
 
 	assert_int_equal(boot_open(&fx->bf, fx->kernel, NULL, &fx->err), 0);
-	assert_int_equal(boot_load(&fx->gm, &fx->bf, "", 255, &fx->info, &fx->err),
+	assert_int_equal(boot_load(&fx->gm, &fx->bf,
+				   &(struct boot_opts){ "", 255, NULL },
+				   &fx->info, &fx->err),
 			 -EINVAL);
 	speaks_of(fx, "255");
-	assert_int_equal(
-		boot_load(&fx->gm, &fx->bf, "", 254, &fx->info, &fx->err), 0);
+	assert_int_equal(boot_load(&fx->gm, &fx->bf,
+				   &(struct boot_opts){ "", 254, NULL },
+				   &fx->info, &fx->err),
+			 0);
 }
 
 /* A reset loads again over a used machine. */
