@@ -97,6 +97,7 @@ void gmem_fini(struct gmem *gm)
 		(void)munmap(gm->region[i].host, gm->region[i].size);
 	util_close(&gm->fd);
 	free(gm->dirty);
+	pagemap_fini(&gm->map);
 	*gm = (struct gmem){ .fd = -1 };
 }
 
@@ -114,11 +115,56 @@ static const struct gmem_region *gmem_find(const struct gmem *gm, gpa_t gpa,
 	return NULL;
 }
 
+/* Index of a region's first page in the maps (pages of the memfd). */
+static uint64_t region_page0(const struct gmem *gm, const struct gmem_region *r)
+{
+	return r == &gm->region[0] ? 0 : gm->region[0].size / PAGE_SIZE;
+}
+
+static bool gmem_shared(const struct gmem *gm, const struct gmem_region *r,
+			gpa_t gpa, uint64_t len)
+{
+	uint64_t first = (gpa - r->base) / PAGE_SIZE;
+	uint64_t end = (gpa - r->base + len + PAGE_SIZE - 1) / PAGE_SIZE;
+
+	return !gm->map.told ||
+	       pagemap_shared(&gm->map, region_page0(gm, r) + first, end - first);
+}
+
 static uint8_t *gmem_host(const struct gmem *gm, gpa_t gpa, uint64_t len)
 {
 	const struct gmem_region *r = gmem_find(gm, gpa, len);
 
-	return r ? r->host + (gpa - r->base) : NULL;
+	return r && gmem_shared(gm, r, gpa, len) ? r->host + (gpa - r->base)
+						 : NULL;
+}
+
+int gmem_encrypt(struct gmem *gm)
+{
+	return pagemap_init(&gm->map, gm->size / PAGE_SIZE);
+}
+
+int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared)
+{
+	uint64_t first = gpa / PAGE_SIZE, end;
+	int r = -EINVAL;
+	unsigned i;
+
+	if (!gm->map.n_pages || gpa % PAGE_SIZE || n > UINT64_MAX / PAGE_SIZE)
+		return -EINVAL;
+	end = first + n;
+	for (i = 0; i < gm->n_regions; i++) {
+		const struct gmem_region *reg = &gm->region[i];
+		uint64_t base = reg->base / PAGE_SIZE;
+		uint64_t from = MAX(first, base);
+		uint64_t to = MIN(end, base + reg->size / PAGE_SIZE);
+
+		if (from < to)
+			r = pagemap_tell(&gm->map,
+					 region_page0(gm, reg) + from - base,
+					 to - from, shared);
+	}
+	return r;
 }
 
 bool gmem_valid(const struct gmem *gm, gpa_t gpa, uint64_t len)
@@ -208,12 +254,6 @@ void gmem_flush(const struct gmem *gm, gpa_t gpa, uint64_t len)
 	for (off = 0; off < len; off += CACHE_LINE)
 		_mm_clflush(p + off);
 	_mm_mfence();
-}
-
-/* Index of a region's first page in the dirty map (pages of the memfd). */
-static uint64_t region_page0(const struct gmem *gm, const struct gmem_region *r)
-{
-	return r == &gm->region[0] ? 0 : gm->region[0].size / PAGE_SIZE;
 }
 
 void gmem_mark_dirty(struct gmem *gm, gpa_t gpa, uint64_t len)

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/pagemap.h"
+
 struct iovec;
 
 /* A guest physical address in bytes. Never a pointer. */
@@ -34,6 +36,9 @@ struct gmem_region {
  * @size:	Bytes of RAM
  * @dirty:	One bit a page (indexed by offset in @fd): written by the VMM
  *		since gmem_dirty_fetch(); KVM's log never sees these writes
+ * @map:	Of an encrypted guest, once gmem_encrypt() was called: what it
+ *		has not shared is not there, for no function here. It would only
+ *		be ciphertext, and worth nothing but mischief
  *
  * Any function here may be called by any thread. Every access is checked for
  * range and wrap-around; a range may not cross from one region to another.
@@ -44,6 +49,7 @@ struct gmem {
 	int fd;
 	uint64_t size;
 	uint64_t *dirty;
+	struct pagemap map;
 };
 
 /**
@@ -59,6 +65,20 @@ void gmem_fini(struct gmem *gm);
 
 /* Is [gpa, gpa + len) guest RAM, inside one region? */
 bool gmem_valid(const struct gmem *gm, gpa_t gpa, uint64_t len);
+
+/**
+ * gmem_encrypt() - From now on the guest says which pages are shared
+ *
+ * As long as it has said nothing, all of them are: a guest that never does can
+ * still have devices.
+ *
+ * Return: 0 or -ENOMEM
+ */
+int gmem_encrypt(struct gmem *gm);
+
+/* The guest says so of @n pages from @gpa on; what of it is no RAM is ignored.
+ * Return: 0, or -EINVAL when none of it is RAM */
+int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared);
 
 /**
  * gmem_read() / gmem_write() / gmem_fill() - Copy from, copy to, set

@@ -11,25 +11,26 @@
  * configuration.
  *
  * All of it is below 1 MiB and reserved in e820: the AP jump table and the GHCB
- * are in use as long as the guest lives.
+ * are in use as long as the guest lives. And below 512 KiB, from where on Linux
+ * looks for tables of firmware as private memory (find_ibft_region()).
  *
- *   0x90000  code			measured, never written
- *   0x91000  configuration, GDT	measured, never written
- *   0x92000  page tables (two)		measured, never written
- *   0x94000  GHCB			shared
- *   0x95000  AP jump table		private
- *   0x96000  stack, then a page to copy by; private
+ *   0x70000  code			measured, never written
+ *   0x71000  configuration, GDT	measured, never written
+ *   0x72000  page tables (two)		measured, never written
+ *   0x74000  GHCB			shared
+ *   0x75000  AP jump table		private
+ *   0x76000  stack, then a page to copy by; private
  */
-#define SHIM_BASE   0x90000
-#define SHIM_CODE   0x90000
-#define SHIM_CONFIG 0x91000
-#define SHIM_PML4   0x92000
-#define SHIM_PDPT   0x93000
-#define SHIM_GHCB   0x94000
-#define SHIM_JUMP   0x95000
-#define SHIM_STACK  0x97000 /* top */
-#define SHIM_BOUNCE 0x97000
-#define SHIM_END    0x98000
+#define SHIM_BASE   0x70000
+#define SHIM_CODE   0x70000
+#define SHIM_CONFIG 0x71000
+#define SHIM_PML4   0x72000
+#define SHIM_PDPT   0x73000
+#define SHIM_GHCB   0x74000
+#define SHIM_JUMP   0x75000
+#define SHIM_STACK  0x77000 /* top */
+#define SHIM_BOUNCE 0x77000
+#define SHIM_END    0x78000
 
 /* Entry points: of the first vCPU, and of all others. */
 #define SHIM_ENTRY    (SHIM_CODE + 0)

@@ -15,7 +15,7 @@
  *   0x00007000  boot_params ("zero page")
  *   0x00008000  stack top for an ELF guest's first instructions
  *   0x00020000  kernel command line
- *   0x00090000  the shim of an encrypted guest, 32 KiB (shim/shim.h); it has
+ *   0x00070000  the shim of an encrypted guest, 32 KiB (shim/shim.h); it has
  *               GDT, page tables and stack of its own
  *   0x000e0000  ACPI tables (e820 type 3), at most 128 KiB
  *   0x00100000  kernel; its preferred address if relocatable

@@ -286,6 +286,12 @@ static void print_csv(const json_t *csv)
 	printf("%-14s %s (%s), %s\n", "csv", get_text(csv, "type"),
 	       get_text(csv, "backend"), get_text(csv, "launch"));
 	printf("%-14s %s\n", "launch digest", get_text(csv, "digest"));
+	if (json_is_integer(json_object_get(csv, "shared_pages")))
+		printf("%-14s %lld, %s\n", "shared pages",
+		       json_integer_value(json_object_get(csv, "shared_pages")),
+		       json_is_true(json_object_get(csv, "migratable_now"))
+			       ? "ready for migration"
+			       : "not ready for migration");
 }
 
 static int print_status(json_t *answer)

@@ -82,8 +82,15 @@ json_t *control_csv_status(const struct vm *vm)
 	out = json_pack("{s:s, s:s}", "type",
 			cfg->type == CONFIG_CSV_2 ? "csv2" : "csv", "backend",
 			cfg->backend == CONFIG_CSV_MODEL ? "model" : "kvm");
-	if (out)
-		launch_facts(vm, out);
+	if (!out)
+		return NULL;
+	launch_facts(vm, out);
+	json_object_set_new(out, "shared_pages",
+			    vm->m.gmem.map.told
+				    ? json_integer((json_int_t)pagemap_count_shared(
+					      &vm->m.gmem.map))
+				    : json_null());
+	json_object_set_new(out, "migratable_now", json_boolean(vm->pages.ready));
 	return out;
 }
 

@@ -272,10 +272,10 @@ static int cpuid_set_timer(struct cpuid_table *ct, const struct cpuid_opts *opts
  * Paravirtual features that live wholly in KVM and in MSRs that a migration
  * carries. Left out: asynchronous page faults (tokens in flight are lost with
  * the host they came from, and pinned memory has no such faults), the MMU
- * operations of old, extended destination ids, and what asks for the VMM's
- * part (MAP_GPA_RANGE, MIGRATION_CONTROL).
+ * operations of old, extended destination ids. Page states and the word that it
+ * can be migrated are of use to an encrypted guest only.
  */
-static void cpuid_set_kvm(struct cpuid_table *ct, unsigned n_vcpus)
+static void cpuid_set_kvm(struct cpuid_table *ct, const struct cpuid_opts *opts)
 {
 	struct kvm_cpuid_entry2 *e = cpuid_find(ct->t, KVM_LEAF_FEATURES, 0);
 	struct kvm_cpuid_entry2 *sig = cpuid_find(ct->t, KVM_LEAF_SIGNATURE, 0);
@@ -286,7 +286,7 @@ static void cpuid_set_kvm(struct cpuid_table *ct, unsigned n_vcpus)
 		BIT(KVM_FEATURE_PV_EOI) | BIT(KVM_FEATURE_POLL_CONTROL);
 
 	/* Between processors only. */
-	if (n_vcpus > 1)
+	if (opts->n_vcpus > 1)
 		keep |= BIT(KVM_FEATURE_PV_UNHALT) |
 			BIT(KVM_FEATURE_PV_TLB_FLUSH) |
 			BIT(KVM_FEATURE_PV_SEND_IPI) |
@@ -295,6 +295,9 @@ static void cpuid_set_kvm(struct cpuid_table *ct, unsigned n_vcpus)
 		sig->eax = KVM_LEAF_FEATURES;
 	if (e) {
 		e->eax &= (uint32_t)keep;
+		if (opts->page_states)
+			e->eax |= BIT(KVM_FEATURE_HC_MAP_GPA_RANGE) |
+				  BIT(KVM_FEATURE_MIGRATION_CONTROL);
 		e->ebx = e->ecx = e->edx = 0;
 	}
 }
@@ -354,7 +357,7 @@ struct kvm_cpuid2 *cpuid_build(const struct kvm_cpuid2 *host, unsigned vcpu,
 	ct.vendor = cpuid_get_vendor(ct.t);
 	cpuid_mask(&ct);
 	cpuid_set_xsave(&ct);
-	cpuid_set_kvm(&ct, opts->n_vcpus);
+	cpuid_set_kvm(&ct, opts);
 	r = cpuid_set_sev(&ct, host, opts);
 	if (!r)
 		r = cpuid_set_timer(&ct, opts);

@@ -16,6 +16,7 @@ struct cpuid_opts {
 	unsigned tsc_khz;  /* KVM_GET_TSC_KHZ, 0 = unknown; told only when
 			    * not migratable */
 	bool sev, sev_es;  /* the guest is encrypted; its registers too */
+	bool page_states;  /* it shall tell which pages are shared */
 };
 
 /**

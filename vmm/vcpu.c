@@ -194,6 +194,9 @@ static void (*const exit_handler[])(struct vcpu *v) = {
 	[KVM_EXIT_FAIL_ENTRY] = vcpu_fail_entry,
 	[KVM_EXIT_INTERNAL_ERROR] = vcpu_internal_error,
 	[KVM_EXIT_SYSTEM_EVENT] = vcpu_system_event,
+	[KVM_EXIT_HYPERCALL] = vm_pages_hypercall,
+	[KVM_EXIT_X86_RDMSR] = vm_pages_rdmsr,
+	[KVM_EXIT_X86_WRMSR] = vm_pages_wrmsr,
 };
 
 static void vcpu_exit(struct vcpu *v)

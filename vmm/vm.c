@@ -117,6 +117,7 @@ static int vm_set_cpuid(struct vm *vm, struct vcpu *v,
 		.tsc_deadline =
 			kvm_cap(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
 		.sev = vm_csv_real(vm),
+		.page_states = vm->pages.offered,
 		.sev_es = vm->cfg->csv.type == CONFIG_CSV_2,
 	};
 	struct kvm_cpuid2 *cpuid = cpuid_build(host, v->id, &opts);

@@ -34,6 +34,17 @@ struct vcpu {
 enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
 /**
+ * struct vm_pages - What an encrypted guest says of its pages
+ * @offered:	This kernel passes it on
+ * @ready:	The guest can be migrated: it tells all changes. @ready_by: the
+ *		vCPU that said so
+ */
+struct vm_pages {
+	bool offered, ready;
+	unsigned ready_by;
+};
+
+/**
  * struct vm - One guest, by value; never global
  * @m:		What devices stand on; m.lock is vm.lock
  * @want_pause:	vCPUs shall leave the guest and wait; vm.lock
@@ -59,6 +70,7 @@ struct vm {
 	uint64_t start_ns, first_run_ns;
 	struct boot_info boot;
 	struct launch *launch;
+	struct vm_pages pages;
 	bool wait_for_owner;
 };
 
@@ -107,6 +119,14 @@ int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
 bool vm_csv_real(const struct vm *vm);
 int vm_csv_measure(struct vm *vm);
 void vm_csv_close(struct vm *vm);
+
+/* vmm/vm_pages.c: page states of an encrypted guest ([KVM-API] 5, 7.23;
+ * KVM_FEATURE_HC_MAP_GPA_RANGE, MIGRATION_CONTROL). An old kernel that has not
+ * what it takes is no failure. exit functions: vm.lock held. */
+int vm_pages_open(struct vm *vm);
+void vm_pages_hypercall(struct vcpu *v);
+void vm_pages_rdmsr(struct vcpu *v);
+void vm_pages_wrmsr(struct vcpu *v);
 
 /* vmm/vm_shim.c: a guest without #VC says at a port why it ends, one with it by
  * GHCB's termination request ([GHCB] 2.3.1): logged in words; vm.lock held. */

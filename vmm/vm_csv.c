@@ -58,6 +58,8 @@ int vm_csv_open(struct vm *vm)
 		return -EINVAL;
 	}
 	r = vm_shim_open(vm);
+	if (!r && vm_csv_real(vm))
+		r = vm_pages_open(vm);
 	if (r < 0)
 		return r;
 	vm->launch = calloc(1, sizeof(*vm->launch));

@@ -194,10 +194,10 @@ static void registers(void **state)
 	(void)state;
 	load(true, true);
 	vmsa_initial_regs(0, &info, &r, &s);
-	assert_int_equal(r.rip, 0x90000);
+	assert_int_equal(r.rip, 0x70000);
 	assert_int_equal(s.cr3, SHIM_PML4);
 	vmsa_initial_regs(2, &info, &r, &s);
-	assert_int_equal(r.rip, 0x90010);
+	assert_int_equal(r.rip, 0x70010);
 	assert_int_equal(s.cr3, SHIM_PML4);
 	gmem_fini(&gm);
 	load(false, true);

@@ -152,12 +152,52 @@ static void dirty_two_regions(void **state)
 	gmem_fini(&gm);
 }
 
+/* What an encrypted guest has not shared is not there. */
+static void only_shared(void **state)
+{
+	struct iovec iov;
+	struct gmem gm;
+	uint8_t b[8192];
+	uint16_t v;
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, MIB(2), false), 0);
+	assert_int_equal(gmem_tell(&gm, 0, 1, true), -EINVAL); /* a plain one */
+	assert_int_equal(gmem_encrypt(&gm), 0);
+	/* It has said nothing yet. */
+	assert_int_equal(gmem_read(&gm, 0, b, 8), 0);
+	assert_int_equal(gmem_tell(&gm, 0x2000, 2, true), 0);
+	assert_int_equal(gmem_read(&gm, 0x2000, b, 8192), 0);
+	assert_int_equal(gmem_read(&gm, 0x1fff, b, 1), -EFAULT);
+	assert_int_equal(gmem_read(&gm, 0x1fff, b, 2), -EFAULT);
+	assert_int_equal(gmem_read(&gm, 0x3fff, b, 1), 0);
+	assert_int_equal(gmem_read(&gm, 0x3fff, b, 2), -EFAULT);
+	assert_int_equal(gmem_write(&gm, 0x4000, b, 1), -EFAULT);
+	assert_int_equal(gmem_fill(&gm, 0x4000, 0, 1), -EFAULT);
+	assert_int_equal(gmem_load16(&gm, 0x4000, &v), -EFAULT);
+	assert_int_equal(gmem_store16(&gm, 0x4000, 1), -EFAULT);
+	assert_int_equal(gmem_iov(&gm, 0x3000, 0x2000, true, &iov), -EFAULT);
+	assert_int_equal(gmem_tell(&gm, 0x3000, 1, false), 0);
+	assert_int_equal(gmem_read(&gm, 0x3000, b, 1), -EFAULT);
+	/* Unaligned, nowhere, wrapping round, half outside. */
+	assert_int_equal(gmem_tell(&gm, 0x10, 1, true), -EINVAL);
+	assert_int_equal(gmem_tell(&gm, GIB(8), 1, true), -EINVAL);
+	assert_int_equal(gmem_tell(&gm, 0x1000, UINT64_MAX, true), -EINVAL);
+	assert_int_equal(gmem_tell(&gm, MIB(2) - 4096, 1000, true), 0);
+	assert_int_equal(gmem_read(&gm, MIB(2) - 1, b, 1), 0);
+	gmem_fini(&gm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes), cmocka_unit_test(bounds),
-		cmocka_unit_test(hole),	 cmocka_unit_test(ring_index),
-		cmocka_unit_test(dirty), cmocka_unit_test(dirty_two_regions),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(bounds),
+		cmocka_unit_test(hole),
+		cmocka_unit_test(ring_index),
+		cmocka_unit_test(dirty),
+		cmocka_unit_test(dirty_two_regions),
+		cmocka_unit_test(only_shared),
 	};
 
 	return cmocka_run_group_tests_name("gmem", tests, NULL, NULL);
