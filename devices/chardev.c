@@ -11,6 +11,7 @@
 
 #include "core/log.h"
 #include "core/machine.h"
+#include "core/terminal.h"
 #include "core/util.h"
 #include "devices/chardev_open.h"
 
@@ -243,7 +244,7 @@ void chardev_fini(struct chardev *cd)
 	util_close(&cd->listen_fd);
 	chardev_remove_socket(cd);
 	if (cd->raw)
-		chardev_restore();
+		terminal_restore();
 	cd->raw = false;
 	in_close(cd);
 	util_close(&cd->out_fd);

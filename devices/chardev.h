@@ -41,7 +41,7 @@ enum chardev_kind { CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE, CHARDEV_SOCKET };
  * Ctrl-A; other keys after Ctrl-A are sent after it. Input that is no terminal
  * is passed on as it is: a script's bytes are data.
  *
- * All functions but init, fini and chardev_restore() need vm.lock.
+ * All functions but init and fini need vm.lock.
  */
 struct chardev {
 	struct machine *m;
@@ -53,7 +53,7 @@ struct chardev {
 	unsigned n_ports;
 	struct chardev_port *active;
 	bool escape;	/* Ctrl-A was typed */
-	bool raw;	/* terminal input; chardev_restore() undoes it */
+	bool raw;	/* terminal input; terminal_restore() undoes it */
 	bool in_paused; /* buffer full: not reading in_fd */
 	bool in_eof;	/* client sent its last byte, still takes ours */
 	bool in_plain;	/* in_fd can't be watched: read when there is room */
@@ -86,9 +86,6 @@ int chardev_init(struct chardev *cd, struct machine *m, enum chardev_kind kind,
 		 const char *path);
 /* Closes, removes the socket file, restores the terminal. All-zero is fine. */
 void chardev_fini(struct chardev *cd);
-
-/* Put the terminal back, async-signal-safe; a no-op when it is not raw. */
-void chardev_restore(void);
 
 /* Size of the terminal at the other end. Return: false when there is none. */
 bool chardev_winsize(const struct chardev *cd, uint16_t *ret_cols,

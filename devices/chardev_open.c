@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,79 +10,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/terminal.h"
 #include "core/util.h"
 #include "devices/chardev.h"
-
-/*
- * The one piece of mutable static state here: a signal handler that is about
- * to end the process has no object to ask.
- */
-static struct {
-	volatile sig_atomic_t on;
-	int fd;
-	struct termios saved;
-} terminal;
-
-void chardev_restore(void)
-{
-	sigset_t ttou, old;
-
-	if (!terminal.on)
-		return;
-	/* In the background tcsetattr() would stop the process instead. */
-	sigemptyset(&ttou);
-	sigaddset(&ttou, SIGTTOU);
-	pthread_sigmask(SIG_BLOCK, &ttou, &old);
-	/* TCSANOW: a terminal that takes no output must not hold up the end. */
-	(void)tcsetattr(terminal.fd, TCSANOW, &terminal.saved);
-	/* Only now: a signal in between has to do it all again. */
-	terminal.on = 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
-/*
- * Every key reaches the guest, Ctrl-C included. Output processing stays on,
- * so that log lines do not turn into stairs; the guest's own "\r\n" becomes
- * "\r\r\n", which no terminal minds.
- */
-static int terminal_raw(int fd)
-{
-	struct termios t;
-
-	if (terminal.on)
-		return -EBUSY;
-	if (tcgetattr(fd, &terminal.saved) < 0)
-		return -errno;
-	t = terminal.saved;
-	t.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | INPCK | ISTRIP |
-				 INLCR | IGNCR | ICRNL | IXON);
-	t.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
-	t.c_cflag = (t.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
-	t.c_cc[VMIN] = 1;
-	t.c_cc[VTIME] = 0;
-	terminal.fd = fd;
-	terminal.on = 1;
-	if (tcsetattr(fd, TCSANOW, &t) < 0) {
-		terminal.on = 0;
-		return -errno;
-	}
-	return 0;
-}
-
-/*
- * Reading or configuring a terminal from a background job stops the job. No
- * job control there (not our controlling terminal): no harm either.
- */
-static bool terminal_background(int fd)
-{
-	pid_t front = tcgetpgrp(fd);
-
-	return front >= 0 && front != getpgrp();
-}
 
 bool chardev_winsize(const struct chardev *cd, uint16_t *ret_cols,
 		     uint16_t *ret_rows)

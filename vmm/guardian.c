@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/terminal.h"
 #include "core/util.h"
 #include "vmm/commands.h"
 
@@ -64,12 +64,11 @@ static int guardian_report(int status)
 
 int guardian_run(int (*fn)(void *arg), void *arg)
 {
-	struct termios saved;
 	sigset_t set, old;
 	pid_t parent = getpid(), child;
 	int status;
 
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) < 0)
+	if (!isatty(STDIN_FILENO) || terminal_share() < 0)
 		return fn(arg);
 	guardian_signals(&set);
 	sigaddset(&set, SIGCHLD);
@@ -91,7 +90,6 @@ int guardian_run(int (*fn)(void *arg), void *arg)
 		_exit(status);
 	}
 	status = guardian_wait(child, &set);
-	/* Not TCSADRAIN: it would wait for a terminal that takes nothing. */
-	(void)tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	terminal_restore();
 	return guardian_report(status);
 }

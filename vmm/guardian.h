@@ -15,8 +15,9 @@ void guardian_signals(sigset_t *ret_set);
  *
  * When standard input is a terminal, @fn runs in a child and this process
  * only waits: it passes guardian_signals() on, and afterwards puts
- * the terminal back as it was, even when the child was killed by SIGKILL or
- * by the seccomp filter. Without a terminal @fn is simply called.
+ * the terminal back as it was if chardev_init() made it raw, even when the child
+ * was killed by SIGKILL or by the seccomp filter. A terminal that belongs to
+ * another job by then is left alone. Without a terminal @fn is simply called.
  *
  * Return: what @fn returned, or EXIT_VMM_ERROR when it was killed
  */

@@ -71,4 +71,111 @@ terminal keys idle 13 'killed by the operator'
 terminal term idle 13 'killed by the operator'
 terminal kill idle 14 'killed by signal 9'
 terminal sys idle 14 'the sandbox refused a system call'
+
+# --- a shell's job control -----------------------------------------------------
+
+cat >"$TMP/job.py" <<'END'
+# job.py HOW CSVVMM TOML: be a shell with a terminal of its own; run a job that
+# HOW describes, set the terminal up for ourselves, let the job end.
+import os, pty, signal, subprocess, sys, termios, time
+
+how, csvvmm, toml = sys.argv[1:]
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+pid, master = pty.fork()
+if pid:
+    # Outside: reads what comes out of the terminal.
+    seen = b""
+    try:
+        while data := os.read(master, 4096):
+            seen += data
+    except OSError:
+        pass
+    os.waitpid(pid, 0)
+    sys.stdout.write(seen.decode(errors="replace"))
+    sys.exit()
+shell = os.getpgrp()
+front = how != "background"
+
+def run():
+    os.setpgid(0, 0)
+    if front:
+        os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+def ours():
+    """The terminal as a shell that reads a line wants it."""
+    t = termios.tcgetattr(0)
+    t[0] &= ~termios.ICRNL
+    t[3] = t[3] & ~termios.ICANON & ~termios.ECHO | termios.ISIG
+    termios.tcsetattr(0, termios.TCSANOW, t)
+    return termios.tcgetattr(0)
+
+def wait(cond):
+    end = time.time() + 60
+    while time.time() < end and not cond():
+        time.sleep(0.02)
+
+job = subprocess.Popen([csvvmm, "run", toml], preexec_fn=run)
+name = os.path.basename(toml)[:-5]
+wait(lambda: subprocess.run([csvvmm, "status", name], capture_output=True).returncode == 0)
+if how == "stopped":
+    os.killpg(job.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, job.pid, os.WSTOPPED)
+    os.tcsetpgrp(0, shell)
+mine = ours()
+if how == "stopped":
+    os.killpg(job.pid, signal.SIGCONT)
+subprocess.run([csvvmm, "kill", name])
+end = time.time() + 20
+state = 0
+while not state and time.time() < end:
+    pid, status = os.waitpid(job.pid, os.WNOHANG | os.WUNTRACED)
+    state = pid
+    time.sleep(0.02)
+os.tcsetpgrp(0, shell)
+print("STATUS", "none" if not state else "stopped" if os.WIFSTOPPED(status)
+      else os.WEXITSTATUS(status))
+if termios.tcgetattr(0) == mine:
+    print("MINE")
+if state and os.WIFSTOPPED(status):
+    os.killpg(job.pid, signal.SIGKILL)
+END
+
+guest quiet idle <<<'memory = "16M"
+[console]
+file = "quiet.out"'
+# job HOW GUEST: it ends, is not stopped, and the terminal stays as we made it
+job() {
+	python3 "$TMP/job.py" "$1" "$CSVVMM" "$TMP/$2.toml" >"$TMP/out" 2>&1
+	check "$1 job, $2: it ends" has "$TMP/out" "STATUS 13"
+	check "$1 job, $2: the terminal is left alone" has "$TMP/out" MINE
+}
+job background idle
+job stopped idle
+job foreground quiet
+
+# And with a real shell: "Stopped (tty output)" was its word for it.
+cat >"$TMP/shell.py" <<'END'
+import os, pty, select, sys, time
+pid, master = pty.fork()
+if not pid:
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+for line in sys.argv[1:]:
+    os.write(master, line.encode() + b"\n")
+seen = b""
+end = time.time() + 60
+while b"END" + b"=0" not in seen and time.time() < end:
+    if not select.select([master], [], [], 1)[0]:
+        continue
+    try:
+        seen += os.read(master, 4096)
+    except OSError:
+        break
+os.write(master, b"exit\n")
+sys.stdout.write(seen.decode(errors="replace"))
+END
+python3 "$TMP/shell.py" "$CSVVMM run $TMP/hello.toml &" 'while [ -n "$(jobs -r)" ]; do sleep 0.1; done' \
+	'jobs -s' 'kill -KILL %1 2>/dev/null; echo "EN""D=0"' >"$TMP/out" 2>&1
+check "bash: the guest ran in the background" has "$TMP/out" "powered off"
+check "bash: its job is not stopped" [ "$(grep -c Stopped "$TMP/out")" -eq 0 ]
 finish

@@ -20,6 +20,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "core/terminal.h"
 #include "core/util.h"
 #include "devices/chardev.h"
 #include "tests/unit/pump.h"
@@ -141,7 +142,7 @@ static void test_zero_fini(void **state)
 	memset(&cd, 0, sizeof(cd));
 	chardev_fini(&cd);
 	assert_true(fcntl(0, F_GETFD) >= 0);
-	chardev_restore(); /* not raw: nothing to do */
+	terminal_restore(); /* not raw: nothing to do */
 }
 
 static void test_null(void **state)
@@ -517,9 +518,9 @@ static void test_terminal_raw_and_back(void **state)
 	assert_int_equal(rows, 33);
 
 	/* From a signal handler, then by fini. */
-	chardev_restore();
+	terminal_restore();
 	expect_termios(slave, &t);
-	chardev_restore();
+	terminal_restore();
 	chardev_fini(&f->cd);
 	expect_termios(slave, &t);
 
@@ -529,7 +530,7 @@ static void test_terminal_raw_and_back(void **state)
 	/* fini left nothing behind for a late signal to undo. */
 	t.c_lflag ^= ECHO;
 	assert_int_equal(tcsetattr(slave, TCSANOW, &t), 0);
-	chardev_restore();
+	terminal_restore();
 	expect_termios(slave, &t);
 	close(master);
 	close(slave);

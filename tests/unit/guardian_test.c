@@ -11,6 +11,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "devices/chardev.h"
+#include "tests/unit/pump.h"
 #include "vmm/commands.h"
 #include "vmm/guardian.h"
 
@@ -19,17 +21,32 @@ static int answer(void *arg)
 	return *(int *)arg;
 }
 
-static int ruin_and_die(void *arg)
+static int raw_and_die(void *arg)
 {
+	static struct machine m;
+	struct chardev cd;
 	struct termios t;
 
 	(void)arg;
-	if (tcgetattr(STDIN_FILENO, &t) < 0)
+	pump_machine_init(&m);
+	if (chardev_init(&cd, &m, CHARDEV_STDIO, NULL) < 0 ||
+	    tcgetattr(STDIN_FILENO, &t) < 0 || t.c_lflag & ICANON)
 		return 1;
-	cfmakeraw(&t);
-	(void)tcsetattr(STDIN_FILENO, TCSANOW, &t);
 	(void)raise(SIGKILL);
 	return 2;
+}
+
+/* The terminal's owner changes it meanwhile ("stty -echo" from elsewhere). */
+static int leave_to_others(void *arg)
+{
+	struct termios t;
+
+	if (tcgetattr(STDIN_FILENO, &t) < 0)
+		return 1;
+	t.c_lflag &= ~(tcflag_t)ECHO;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &t) < 0)
+		return 1;
+	return *(int *)arg;
 }
 
 /*
@@ -83,9 +100,20 @@ static void puts_the_terminal_back(void **state)
 	int status;
 
 	(void)state;
-	status = run_on_terminal(ruin_and_die, NULL, SIG_DFL);
+	status = run_on_terminal(raw_and_die, NULL, SIG_DFL);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), EXIT_VMM_ERROR);
+}
+
+/* 102: the settings are others than at the start. */
+static void undoes_only_its_own(void **state)
+{
+	int status, want = 42;
+
+	(void)state;
+	status = run_on_terminal(leave_to_others, &want, SIG_DFL);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 102);
 }
 
 /* Whoever started us may ignore SIGCHLD: no zombie, and no signal. */
@@ -124,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes_the_status_on),
 		cmocka_unit_test(puts_the_terminal_back),
+		cmocka_unit_test(undoes_only_its_own),
 		cmocka_unit_test(notices_the_end_when_sigchld_is_ignored),
 		cmocka_unit_test(ignored_signals_are_left_alone),
 	};
