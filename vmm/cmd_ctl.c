@@ -14,9 +14,8 @@
 #include "vmm/control.h"
 #include "vmm/state_dir.h"
 
-#define KILL_WAIT_S  10
-#define WAIT_FOREVER UINT64_MAX
-#define WAIT_MAX_S   1000000000
+#define KILL_WAIT_S 10
+#define WAIT_MAX_S  1000000000
 
 /**
  * struct ctl_args - Command line of one command
@@ -35,13 +34,13 @@ static int usage_error(const struct command *cmd)
 	return EXIT_USAGE;
 }
 
-static int parse_seconds(const char *text, uint64_t *ret_s)
+int command_seconds(const char *text, uint64_t *ret_s)
 {
 	char *end;
 	unsigned long long v;
 
 	if (!text) {
-		*ret_s = WAIT_FOREVER;
+		*ret_s = COMMAND_FOREVER;
 		return 0;
 	}
 	errno = 0;
@@ -75,7 +74,7 @@ static int parse_args(const struct command *cmd, int argc, char **argv,
 		if (c == 'j' && (cmd == &cmd_list || cmd == &cmd_status))
 			ret_args->json = true;
 		else if (c != 'w' || cmd != &cmd_stop ||
-			 parse_seconds(optarg, &ret_args->wait_s) < 0)
+			 command_seconds(optarg, &ret_args->wait_s) < 0)
 			return usage_error(cmd);
 	}
 	if (argc - optind != (named ? 1 : 0))
@@ -120,11 +119,29 @@ static void explain(int r, const char *name)
 	}
 }
 
-struct json_t *command_ask(const char *name, struct json_t *request)
+/* The socket is there when the guest is: that is what to wait for. */
+static int ask(const char *name, const char *request, uint64_t seconds,
+	       char **ret_line)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	uint64_t i;
+	int r = control_request(name, request, ret_line);
+
+	for (i = 0;
+	     r == -ENOENT && (seconds == COMMAND_FOREVER || i < seconds * 20);
+	     i++) {
+		(void)nanosleep(&pause, NULL);
+		r = control_request(name, request, ret_line);
+	}
+	return r;
+}
+
+struct json_t *command_ask_wait(const char *name, struct json_t *request,
+				uint64_t seconds)
 {
 	auto_free char *out = json_dumps(request, JSON_COMPACT);
 	auto_free char *line = NULL;
-	int r = out ? control_request(name, out, &line) : -ENOMEM;
+	int r = out ? ask(name, out, seconds, &line) : -ENOMEM;
 	const char *error;
 	json_t *answer;
 
@@ -140,6 +157,11 @@ struct json_t *command_ask(const char *name, struct json_t *request)
 	log_err("guest \"%s\": %s", name, error ? error : "not an answer");
 	json_decref(answer);
 	return NULL;
+}
+
+struct json_t *command_ask(const char *name, struct json_t *request)
+{
+	return command_ask_wait(name, request, 0);
 }
 
 static json_t *request(const char *name, const char *cmd)
@@ -333,7 +355,7 @@ static int wait_gone(const char *name, uint64_t seconds)
 
 	if (dirfd < 0)
 		return EXIT_FAILED;
-	for (i = 0; seconds == WAIT_FOREVER || i <= seconds * 20; i++) {
+	for (i = 0; seconds == COMMAND_FOREVER || i <= seconds * 20; i++) {
 		int r = state_running(dirfd, name);
 
 		if (!r)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a guest's owner does between measurement and start. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,13 +12,15 @@
 #include "vmm/base64.h"
 #include "vmm/commands.h"
 #include "vmm/control.h"
+#include "vmm/hex.h"
 #include "vmm/launch.h"
 #include "vmm/launch_files.h"
 #include "vmm/state_dir.h"
 
 static int usage_error(const struct command *cmd)
 {
-	fprintf(stderr, "usage: csvvmm %s %s\n", cmd->name, cmd->args);
+	fprintf(stderr, "usage: csvvmm %s %s\n'csvvmm %s --help' tells more\n",
+		cmd->name, cmd->args, cmd->name);
 	return EXIT_USAGE;
 }
 
@@ -28,28 +31,88 @@ static const char *text_of(const json_t *answer, const char *key)
 	return text ? text : "-";
 }
 
+/**
+ * struct launch_args - Command line of launch-measure and launch-secret
+ * @nonce:	For the report, as text; NULL: the VMM's choice
+ * @words:	What comes after the options; @n: how many
+ */
+struct launch_args {
+	bool json, force;
+	uint64_t wait_s;
+	const char *nonce;
+	char **words;
+	int n;
+};
+
+static int parse_args(const struct command *cmd, int argc, char **argv,
+		      struct launch_args *a)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "wait", optional_argument, NULL, 'w' },
+		{ "nonce", required_argument, NULL, 'n' },
+		{ "force", no_argument, NULL, 'f' },
+		{ 0 },
+	};
+	bool secret = cmd == &cmd_launch_secret;
+	int c;
+
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'f' && secret)
+			a->force = true;
+		else if (c == 'j' && !secret)
+			a->json = true;
+		else if (c == 'n' && !secret)
+			a->nonce = optarg;
+		else if (c != 'w' || secret ||
+			 command_seconds(optarg, &a->wait_s) < 0)
+			return usage_error(cmd);
+	}
+	a->words = argv + optind;
+	a->n = argc - optind;
+	return EXIT_OK;
+}
+
+static json_t *measure_request(const struct launch_args *a)
+{
+	json_t *request = json_pack("{s:s}", "cmd", "launch-measure");
+
+	if (a->nonce)
+		json_object_set_new(request, "nonce", json_string(a->nonce));
+	return request;
+}
+
 static int measure_main(int argc, char **argv)
 {
-	bool json = argc > 1 && !strcmp(argv[1], "--json");
-	static const char *const keys[] = { "measurement", "nonce", "digest",
-					    "firmware", "launch" };
+	static const char *const keys[] = { "measurement",  "measurement_nonce",
+					    "report_nonce", "digest",
+					    "firmware",	    "launch" };
+	struct launch_args a = { 0 };
+	uint8_t nonce[16];
 	json_t *answer;
 	unsigned i;
 
-	if (argc != (json ? 3 : 2) || !state_name_valid(argv[argc - 1]))
+	if (parse_args(&cmd_launch_measure, argc, argv, &a) != EXIT_OK)
+		return EXIT_USAGE;
+	if (a.n != 1 || !state_name_valid(a.words[0]))
 		return usage_error(&cmd_launch_measure);
-	answer = command_ask(argv[argc - 1],
-			     json_pack("{s:s}", "cmd", "launch-measure"));
+	if (a.nonce && hex_decode(a.nonce, nonce, sizeof(nonce)) < 0) {
+		log_err("launch-measure: --nonce takes 32 hexadecimal digits");
+		return EXIT_USAGE;
+	}
+	answer = command_ask_wait(a.words[0], measure_request(&a), a.wait_s);
 	if (!answer)
 		return EXIT_FAILED;
 	json_object_del(answer, "ok");
-	if (json) {
+	if (a.json) {
 		(void)json_dumpf(answer, stdout,
 				 JSON_ENSURE_ASCII | JSON_INDENT(2));
 		putchar('\n');
 	}
-	for (i = 0; !json && i < ARRAY_SIZE(keys); i++)
-		printf("%-12s %s\n", keys[i], text_of(answer, keys[i]));
+	for (i = 0; !a.json && i < ARRAY_SIZE(keys); i++)
+		printf("%-18s %s\n", keys[i], text_of(answer, keys[i]));
 	json_decref(answer);
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
@@ -67,28 +130,40 @@ static json_t *json_blob(const struct launch_blob *b)
 	return j;
 }
 
+static bool take_address(const char *text, uint64_t *ret_at)
+{
+	char *end;
+
+	errno = 0;
+	*ret_at = strtoull(text, &end, 0);
+	return !errno && end != text && !*end && *text != '-' &&
+	       *ret_at <= INT64_MAX;
+}
+
 static int secret_main(int argc, char **argv)
 {
 	struct launch_blob header = { 0 }, data = { 0 };
+	struct launch_args a = { 0 };
 	json_t *answer = NULL;
-	unsigned long long at;
-	char *end;
+	uint64_t at;
 
-	if (argc != 5 || !state_name_valid(argv[1]))
+	if (parse_args(&cmd_launch_secret, argc, argv, &a) != EXIT_OK)
+		return EXIT_USAGE;
+	if (a.n != 4 || !state_name_valid(a.words[0]))
 		return usage_error(&cmd_launch_secret);
-	errno = 0;
-	at = strtoull(argv[4], &end, 0);
-	if (errno || end == argv[4] || *end || at > INT64_MAX || *argv[4] == '-') {
-		log_err("launch-secret: ADDRESS \"%s\" is no address", argv[4]);
-		return usage_error(&cmd_launch_secret);
+	if (!take_address(a.words[3], &at)) {
+		log_err("launch-secret: ADDRESS \"%s\" is no address, such as 0x80000",
+			a.words[3]);
+		return EXIT_USAGE;
 	}
-	if (blob_read("header", argv[2], LAUNCH_HEADER_SIZE, 0, &header) == 0 &&
-	    blob_read("secret", argv[3], 0, CONTROL_SECRET_MAX, &data) == 0)
+	if (blob_read("header", a.words[1], LAUNCH_HEADER_SIZE, 0, &header) == 0 &&
+	    blob_read("secret", a.words[2], 0, CONTROL_SECRET_MAX, &data) == 0)
 		answer = command_ask(
-			argv[1],
-			json_pack("{s:s, s:o, s:o, s:I}", "cmd", "launch-secret",
-				  "header", json_blob(&header), "data",
-				  json_blob(&data), "addr", (json_int_t)at));
+			a.words[0],
+			json_pack("{s:s, s:o, s:o, s:I, s:b}", "cmd",
+				  "launch-secret", "header", json_blob(&header),
+				  "data", json_blob(&data), "addr",
+				  (json_int_t)at, "force", a.force));
 	free(header.data);
 	free(data.data);
 	json_decref(answer);
@@ -108,20 +183,27 @@ static int go_main(int argc, char **argv)
 
 const struct command cmd_launch_measure = {
 	.name = "launch-measure",
-	.args = "[--json] NAME",
+	.args = "[--json] [--nonce HEX] [--wait[=SECONDS]] NAME",
 	.summary = "show the measurement of an encrypted guest",
 	.run = measure_main,
-	.help = "Measurement, nonce and digest as the firmware gave them. With --json also the\n"
-		"attestation report and the platform's certificates, in base64.\n",
+	.help = "Measurement and digest as the firmware gave them.\n\n"
+		"  --json            also the attestation report and the platform's certificates,\n"
+		"                    in base64; attest and the owner commands read this\n"
+		"  --nonce HEX       32 digits that the report shall hold (report_nonce); default:\n"
+		"                    random. The measurement has a nonce of the firmware's choice\n"
+		"                    (measurement_nonce), which is for 'measure' and 'owner-secret'\n"
+		"  --wait[=SECONDS]  until the guest is there: for use after 'csvvmm run ... &'\n",
 };
 
 const struct command cmd_launch_secret = {
 	.name = "launch-secret",
-	.args = "NAME HEADER DATA ADDRESS",
+	.args = "[--force] NAME HEADER DATA ADDRESS",
 	.summary = "put an encrypted secret into a guest that waits for its owner",
 	.run = secret_main,
-	.help = "HEADER and DATA are files: the 52 bytes of a packet header, and the ciphertext,\n"
-		"as bytes or base64. ADDRESS is where it goes in the guest's memory.\n",
+	.help = "HEADER and DATA are files that 'csvvmm owner-secret' makes: the 52 bytes of a\n"
+		"packet header and the ciphertext, 16 to 2048 bytes, as bytes or base64. ADDRESS\n"
+		"is where it goes in the guest's memory, a multiple of 16.\n\n"
+		"  --force  even where it overwrites what was measured\n",
 };
 
 const struct command cmd_launch_go = {

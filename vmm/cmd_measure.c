@@ -332,7 +332,8 @@ static int measure_main(int argc, char **argv)
 
 	if (status != EXIT_OK)
 		return status;
-	if (config_load(a.file, &cfg, &err) < 0) {
+	/* An owner has neither the host's disks nor a session yet. */
+	if (config_load_as(a.file, false, &cfg, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return EXIT_USAGE;
 	}
@@ -349,11 +350,13 @@ const struct command cmd_measure = {
 	.help = "Prints the launch digest that the firmware will arrive at, from the files alone.\n\n"
 		"  --profile hygon|amd      whose hash; default: as FILE says\n"
 		"  --host mainline-6.12|vendor-6.6\n"
-		"                           the kernel that will make the VMSAs of a csv2 guest\n"
+		"                           the kernel of the host, which makes the VMSAs of a csv2\n"
+		"                           guest: vendor-6.6 for the kernels of Hygon's\n"
+		"                           distributions, else mainline-6.12, as the model does\n"
 		"  --c-bit N                position of the C-bit there; default: this machine's\n"
 		"  --tik FILE --nonce HEX --firmware MAJOR.MINOR.BUILD\n"
 		"                           the measurement, too: the owner's integrity key, and\n"
-		"                           what launch-measure says\n"
+		"                           measurement_nonce and firmware of launch-measure\n"
 		"  --explain                digest of each part, fields of the VMSAs\n"
 		"  --json\n",
 };

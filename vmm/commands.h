@@ -2,6 +2,8 @@
 #ifndef CSVVMM_VMM_COMMANDS_H
 #define CSVVMM_VMM_COMMANDS_H
 
+#include <stdint.h>
+
 /* Exit status of every command; csvvmm(1) "EXIT STATUS". */
 enum {
 	EXIT_OK = 0,
@@ -47,6 +49,14 @@ struct json_t;
 /* vmm/cmd_ctl.c: send @request to the guest @name. Takes it over. Return: the
  * answer if it says "ok", else NULL; errors are logged */
 struct json_t *command_ask(const char *name, struct json_t *request);
+/* The same; while no such guest answers yet, try again for so many seconds. */
+struct json_t *command_ask_wait(const char *name, struct json_t *request,
+				uint64_t seconds);
+
+/* The value of --wait[=SECONDS]. @text: NULL = COMMAND_FOREVER. Return: 0 or
+ * -EINVAL */
+#define COMMAND_FOREVER UINT64_MAX
+int command_seconds(const char *text, uint64_t *ret_s);
 
 /* Print "usage: csvvmm NAME ARGS" and the help text. */
 void command_usage(const struct command *cmd);

@@ -79,6 +79,7 @@ int control_fail(struct control_error *err, int r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* vmm/control_launch.c */
+extern const char *const control_measure_keys[];
 extern const char *const control_secret_keys[];
 int ctl_launch_measure(struct vm *vm, const json_t *req, json_t *reply,
 		       struct control_error *err);

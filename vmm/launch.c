@@ -192,6 +192,21 @@ static int blob_alloc(struct launch_blob *b, uint32_t len)
 	return b->data ? 0 : -ENOMEM;
 }
 
+int launch_report(struct launch *l, const uint8_t nonce[16],
+		  struct launch_blob *ret_b)
+{
+	struct launch_blob b;
+	int r = blob_alloc(&b, LAUNCH_REPORT_MAX);
+
+	if (!r)
+		r = csv_attestation_report(&l->csv, nonce, b.data, &b.len);
+	if (!r)
+		*ret_b = b;
+	else
+		free(b.data);
+	return r;
+}
+
 /*
  * What the firmware says of its own accord, fetched once, while everything is
  * still permitted. Old firmware has no reports: not an error.
@@ -204,10 +219,7 @@ static int launch_fetch_report(struct launch *l)
 
 	if (getrandom(nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
 		return -EIO;
-	r = blob_alloc(&l->report, LAUNCH_REPORT_MAX);
-	if (!r)
-		r = csv_attestation_report(&l->csv, nonce, l->report.data,
-					   &l->report.len);
+	r = launch_report(l, nonce, &l->report);
 	if (!r)
 		r = attest_digest(l->report.data, l->report.len, l->digest,
 				  &policy);
@@ -252,7 +264,12 @@ int launch_measure(struct launch *l, struct gmem *gm, const struct boot_info *bo
 	launch_fetch(l);
 	for (i = 0; !r && i < l->cfg->n_secrets; i++) {
 		const struct launch_packet *p = &l->secret[i];
+		const struct boot_region *over =
+			launch_overlap(l, p->at, p->data.len);
 
+		if (over)
+			log_warn("encrypted launch: secret %s overwrites what was measured: %s",
+				 l->cfg->secret[i].file, over->what);
 		r = launch_secret(l, p->header.data, p->header.len, p->at,
 				  p->data.data, p->data.len);
 		if (r == -EINVAL) {
@@ -265,6 +282,20 @@ int launch_measure(struct launch *l, struct gmem *gm, const struct boot_info *bo
 		}
 	}
 	return r;
+}
+
+const struct boot_region *launch_overlap(const struct launch *l, gpa_t at,
+					 uint64_t len)
+{
+	unsigned i;
+
+	for (i = 0; i < l->boot->n_regions; i++) {
+		const struct boot_region *r = &l->boot->region[i];
+
+		if (at < r->at + r->len && r->at < at + len)
+			return r;
+	}
+	return NULL;
 }
 
 int launch_secret(struct launch *l, const void *header, uint32_t header_len,

@@ -101,6 +101,21 @@ int launch_measure(struct launch *l, struct gmem *gm,
 int launch_secret(struct launch *l, const void *header, uint32_t header_len,
 		  gpa_t at, const void *data, uint32_t len);
 
+/**
+ * launch_report() - Have a new attestation report made, from LAUNCH_MEASURED on
+ * @nonce:	Whoever asks chooses it, to see that the report is new
+ * @ret_b:	Allocated
+ *
+ * Return: 0, or -errno as csv_error() of @l->csv tells, or -ENOMEM
+ */
+int launch_report(struct launch *l, const uint8_t nonce[16],
+		  struct launch_blob *ret_b);
+
+/* The first of the regions that the guest starts with, from @at on for @len, or
+ * NULL. @len > 0, without overflow */
+const struct boot_region *launch_overlap(const struct launch *l, gpa_t at,
+					 uint64_t len);
+
 /* LAUNCH_FINISH: the guest may run. */
 int launch_finish(struct launch *l);
 void launch_fini(struct launch *l);

@@ -255,9 +255,9 @@ for profile in hygon amd; do
 	start own --wait-for-owner
 	expect "$profile: launch-measure" 0 "$TMP/measure.json" "$CSVVMM" launch-measure --json own
 	owner fields "$TMP/measure.json" "$TMP"
-	mac=$(owner mac $profile "$TMP" "$(get firmware)" 0x5 "$(get digest)" "$(get nonce)")
+	mac=$(owner mac $profile "$TMP" "$(get firmware)" 0x5 "$(get digest)" "$(get measurement_nonce)")
 	check "$profile: the measurement is as computed elsewhere" [ "$mac" = "$(get measurement)" ]
-	"$CSVVMM" measure --tik "$TMP/tik.bin" --nonce "$(get nonce)" \
+	"$CSVVMM" measure --tik "$TMP/tik.bin" --nonce "$(get measurement_nonce)" \
 		--firmware "$(get firmware)" "$TMP/own.toml" >"$TMP/out"
 	check "$profile: measure predicts it" has "$TMP/out" "measurement  $mac"
 

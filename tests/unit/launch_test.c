@@ -267,6 +267,35 @@ static void test_secret_bounds(void **state)
 	rig_fini();
 }
 
+/* The rig's regions: 0x1000 to 0x2000, and from there to 0x5000. */
+static void test_overlap(void **state)
+{
+	static const struct {
+		gpa_t at;
+		uint64_t len;
+		const char *what;
+	} t[] = {
+		{ 0xff0, 16, NULL },	{ 0xff0, 17, "one" },
+		{ 0x1000, 16, "one" },	{ 0x1ff0, 16, "one" },
+		{ 0x2000, 16, "two" },	{ 0x1ff0, 32, "one" },
+		{ 0x4ff0, 16, "two" },	{ 0x5000, 16, NULL },
+		{ 0, 0x100000, "one" }, { 0x7ffffffffffffff0, 16, NULL },
+	};
+	size_t i;
+
+	(void)state;
+	rig_init(PSP_AMD, false);
+	assert_int_equal(rig_measure(), 0);
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		const struct boot_region *r =
+			launch_overlap(&rig.l, t[i].at, t[i].len);
+
+		assert_string_equal(r ? r->what : "-",
+				    t[i].what ? t[i].what : "-");
+	}
+	rig_fini();
+}
+
 static void test_policy(void **state)
 {
 	const char *log;
@@ -377,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_fail_each),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_secret_bounds),
+		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_base64),
