@@ -12,7 +12,7 @@ _csvvmm()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} words=
 	local commands='run check doctor list status pause resume stop kill measure attest
-		launch-measure launch-secret launch-go'
+		launch-measure launch-secret launch-go owner-session owner-secret'
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -36,8 +36,19 @@ _csvvmm()
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			[[ $cur == -* ]] && words='--digest --nonce --policy --root --cert --help'
 			;;
-		launch-measure) words="--json --help $(_csvvmm_names)" ;;
-		pause | resume | kill | launch-go | launch-secret) words="--help $(_csvvmm_names)" ;;
+		launch-measure) words="--json --nonce --wait --wait= --help $(_csvvmm_names)" ;;
+		launch-secret)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			words="--force --help $(_csvvmm_names)"
+			;;
+		owner-session | owner-secret)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			[[ $cur == -* ]] && words='--policy --dir --help --digest'
+			[[ $cur == -* && ${COMP_WORDS[1]} == owner-session ]] && words='--policy --root --cert --dir --help'
+			;;
+		pause | resume | kill | launch-go) words="--help $(_csvvmm_names)" ;;
 		esac
 	fi
 	[ -n "$words" ] && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$words" -- "$cur")

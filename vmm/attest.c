@@ -213,9 +213,8 @@ static int verify_mac(const struct psp_suite *s, const struct attest_report *r)
 	return CRYPTO_memcmp(mac, r->raw + to, sizeof(mac)) ? -EBADMSG : 0;
 }
 
-static int verify_platform(const struct psp_suite *s,
-			   const struct attest_report *r, const uint8_t *pek,
-			   const uint8_t *cek, const char **why)
+static int verify_pek(const struct psp_suite *s, const uint8_t *pek,
+		      const uint8_t *cek, const char **why)
 {
 	int e;
 
@@ -225,6 +224,15 @@ static int verify_platform(const struct psp_suite *s,
 		*why = "the PEK certificate is not signed by this CEK";
 		e = psp_cert_verify(s, pek, cek, PSP_USAGE_CEK);
 	}
+	return e;
+}
+
+static int verify_platform(const struct psp_suite *s,
+			   const struct attest_report *r, const uint8_t *pek,
+			   const uint8_t *cek, const char **why)
+{
+	int e = verify_pek(s, pek, cek, why);
+
 	if (!e && r->profile == PSP_HYGON) {
 		*why = "the report's MAC is wrong";
 		e = verify_mac(s, r);
@@ -240,29 +248,63 @@ static int verify_platform(const struct psp_suite *s,
 	return e;
 }
 
+/* What signs reports and PDHs, up to the root. @own_pek: a PEK of its own will
+ * do, too. Return: 0 with *ret_cek, or as attest_verify() */
+static int verify_cek(const struct psp_suite *s, const struct attest_certs *c,
+		      bool own_pek, const struct attest_cert **ret_cek,
+		      const char **ret_why)
+{
+	int e;
+
+	*ret_cek = find(c, PSP_USAGE_CEK);
+	if (!*ret_cek) {
+		*ret_why = "no CEK certificate was given";
+		return -ENOENT;
+	}
+	if (!own_pek && !find(c, PSP_USAGE_PEK)) {
+		*ret_why = "no PEK certificate was given";
+		return -ENOENT;
+	}
+	e = verify_roots(s, c, (*ret_cek)->data);
+	if (e < 0)
+		*ret_why = e == -ENOENT
+				   ? "no root, or no HSK (ASK) certificate, was given"
+				   : "the CEK does not lead to a trusted root";
+	return e == -EINVAL ? -EBADMSG : e;
+}
+
+int attest_verify_pdh(enum psp_profile profile, const uint8_t *pdh,
+		      const struct attest_certs *c, const char **ret_why)
+{
+	const struct psp_suite *s = psp_suite(profile);
+	const struct attest_cert *pek = find(c, PSP_USAGE_PEK);
+	const struct attest_cert *cek;
+	int e = verify_cek(s, c, false, &cek, ret_why);
+
+	if (e < 0)
+		return e;
+	e = verify_pek(s, pek->data, cek->data, ret_why);
+	if (!e) {
+		*ret_why = "the PDH certificate is malformed";
+		e = psp_cert_check(s, pdh, PSP_USAGE_PDH);
+	}
+	if (!e) {
+		*ret_why = "the PDH certificate is not signed by this PEK";
+		e = psp_cert_verify(s, pdh, pek->data, PSP_USAGE_PEK);
+	}
+	return e == -EINVAL || e == -ENOENT ? -EBADMSG : e;
+}
+
 int attest_verify(const struct attest_report *r, const struct attest_certs *c,
 		  const char **ret_why)
 {
 	const struct psp_suite *s = psp_suite(r->profile);
-	const struct attest_cert *cek = find(c, PSP_USAGE_CEK);
 	const struct attest_cert *pek = find(c, PSP_USAGE_PEK);
-	int e;
+	const struct attest_cert *cek;
+	int e = verify_cek(s, c, r->has_pek, &cek, ret_why);
 
-	if (!cek) {
-		*ret_why = "no CEK certificate was given";
-		return -ENOENT;
-	}
-	if (!r->has_pek && !pek) {
-		*ret_why = "no PEK certificate was given";
-		return -ENOENT;
-	}
-	e = verify_roots(s, c, cek->data);
-	if (e < 0) {
-		*ret_why = e == -ENOENT
-				   ? "no root, or no HSK (ASK) certificate, was given"
-				   : "the CEK does not lead to a trusted root";
-		return e == -EINVAL ? -EBADMSG : e;
-	}
+	if (e < 0)
+		return e;
 	e = verify_platform(s, r, r->has_pek ? r->pek : pek->data, cek->data,
 			    ret_why);
 	return e == -EINVAL || e == -ENOENT ? -EBADMSG : e;

@@ -80,4 +80,9 @@ int attest_add(struct attest_certs *c, enum psp_profile profile,
 int attest_verify(const struct attest_report *r, const struct attest_certs *c,
 		  const char **ret_why);
 
+/* Is @pdh, of PSP_CERT_SIZE, of a genuine platform? By its PEK; the rest and
+ * the result are as with attest_verify(). */
+int attest_verify_pdh(enum psp_profile profile, const uint8_t *pdh,
+		      const struct attest_certs *c, const char **ret_why);
+
 #endif

@@ -12,52 +12,23 @@
 #include "vmm/hex.h"
 #include "vmm/launch.h"
 #include "vmm/launch_files.h"
+#include "vmm/owner.h"
 
-#define FILES_MAX 8
-#define CERTS_MAX 16384u
+#define REPORT_MAX 16384u
 
 /* What the command line asks for. */
 struct attest_args {
 	const char *report;
-	const char *file[FILES_MAX];
-	bool trusted[FILES_MAX];
-	unsigned n_files;
-	bool model_root, has_digest, has_nonce, has_policy;
+	bool has_digest, has_nonce, has_policy;
 	uint32_t policy;
 	uint8_t digest[32], nonce[16];
+	struct owner_certs certs;
 };
 
 static int usage(const char *why)
 {
 	log_err("attest: %s; usage: csvvmm attest %s", why, cmd_attest.args);
 	return EXIT_USAGE;
-}
-
-/* Return: false: no number of 32 bits */
-static bool take_policy(const char *text, uint32_t *ret_policy)
-{
-	unsigned long long v;
-	char *end;
-
-	errno = 0;
-	v = strtoull(text, &end, 0);
-	if (errno || end == text || *end || *text == '-' || v > UINT32_MAX)
-		return false;
-	*ret_policy = (uint32_t)v;
-	return true;
-}
-
-static int take_file(struct attest_args *a, const char *path, bool trusted)
-{
-	if (trusted && !strcmp(path, "model")) {
-		a->model_root = true;
-		return 0;
-	}
-	if (a->n_files == FILES_MAX)
-		return -E2BIG;
-	a->trusted[a->n_files] = trusted;
-	a->file[a->n_files++] = path;
-	return 0;
 }
 
 /* A value of an option. Return: EXIT_OK, or usage() */
@@ -76,13 +47,14 @@ static int take_value(struct attest_args *a, int c, const char *text)
 			       : EXIT_OK;
 	case 'p':
 		a->has_policy = true;
-		return take_policy(text, &a->policy)
+		return owner_number(text, &a->policy)
 			       ? EXIT_OK
 			       : usage("--policy takes a number of 32 bits");
 	case 'r':
 	case 'c':
-		return take_file(a, text, c == 'r') < 0 ? usage("too many files")
-							: EXIT_OK;
+		return owner_certs_take(&a->certs, text, c == 'r') < 0
+			       ? usage("too many files")
+			       : EXIT_OK;
 	}
 	return usage("unknown option, or one without its value");
 }
@@ -116,28 +88,6 @@ static int parse_args(int argc, char **argv, struct attest_args *a)
 	return EXIT_OK;
 }
 
-/* The blobs stay until the end: the certificates point into them. */
-static int load_certs(const struct attest_args *a, enum psp_profile profile,
-		      struct launch_blob *blob, struct attest_certs *certs)
-{
-	unsigned i;
-	int r = 0;
-
-	for (i = 0; i < a->n_files && !r; i++) {
-		r = blob_read("certificates", a->file[i], 0, CERTS_MAX, &blob[i]);
-		if (r < 0)
-			break;
-		r = attest_add(certs, profile, blob[i].data, blob[i].len,
-			       a->trusted[i]);
-		if (r < 0)
-			log_err("certificates %s: %s", a->file[i],
-				r == -E2BIG
-					? "too many"
-					: "neither root nor platform certificates of this make");
-	}
-	return r;
-}
-
 /* Genuine; but is it about the guest that was meant? NULL: it is */
 static const char *mismatch(const struct attest_args *a,
 			    const struct attest_report *r)
@@ -151,15 +101,14 @@ static const char *mismatch(const struct attest_args *a,
 	return NULL;
 }
 
-static int verdict(const struct attest_args *a, const struct attest_report *r,
-		   const struct attest_certs *certs)
+static int verdict(const struct attest_args *a, const struct attest_report *r)
 {
 	const char *make = r->profile == PSP_HYGON ? "Hygon" : "AMD";
 	const char *why = "";
 	char hex[65];
 
 	hex_encode(r->digest, sizeof(r->digest), hex);
-	if (attest_verify(r, certs, &why) < 0) {
+	if (attest_verify(r, &a->certs.certs, &why) < 0) {
 		printf("%s: NOT VERIFIED: %s\n", a->report, why);
 		return EXIT_FAILED;
 	}
@@ -172,41 +121,61 @@ static int verdict(const struct attest_args *a, const struct attest_report *r,
 	printf("%s: ok (%s): digest as expected, policy %#x%s%s\n", a->report,
 	       make, r->policy,
 	       r->policy & PSP_POLICY_NODBG ? "" : " LETS THE HOST DEBUG IT",
-	       a->model_root
+	       a->certs.certs.model_root
 		       ? "; the model's root is trusted, which protects nothing"
 		       : "");
 	return EXIT_OK;
 }
 
-static int attest(const struct attest_args *a, struct launch_blob *blob)
+/* The report itself, or all that launch-measure --json printed. */
+static int load_report(const char *path, struct owner_facts *f)
 {
-	struct attest_certs certs = { .model_root = a->model_root };
+	int r = owner_facts_read(path, f);
+
+	if (r < 0)
+		return r;
+	if (!r)
+		return blob_read("report", path, 0, REPORT_MAX, &f->report);
+	if (f->report.len)
+		return 0;
+	log_err("%s: no report in it: the firmware has none", path);
+	return -ENOENT;
+}
+
+static int attest(struct attest_args *a, struct owner_facts *f)
+{
 	struct attest_report r;
 
-	if (blob_read("report", a->report, 0, CERTS_MAX, &blob[FILES_MAX]) < 0)
+	if (load_report(a->report, f) < 0)
 		return EXIT_FAILED;
-	if (attest_parse(blob[FILES_MAX].data, blob[FILES_MAX].len, &r) < 0) {
+	if (attest_parse(f->report.data, f->report.len, &r) < 0) {
 		log_err("report %s: %u bytes are no attestation report (AMD 208, Hygon 4096)",
-			a->report, blob[FILES_MAX].len);
+			a->report, f->report.len);
 		return EXIT_FAILED;
 	}
-	if (load_certs(a, r.profile, blob, &certs) < 0)
+	if (owner_certs_load(&a->certs, r.profile) < 0)
 		return EXIT_FAILED;
-	return verdict(a, &r, &certs);
+	/* From the host like the report: believed as far as they are signed. */
+	if (attest_add(&a->certs.certs, r.profile, f->chain.data, f->chain.len,
+		       false) < 0) {
+		log_err("%s: \"chain\" holds no platform certificates",
+			a->report);
+		return EXIT_FAILED;
+	}
+	return verdict(a, &r);
 }
 
 static int attest_main(int argc, char **argv)
 {
-	struct launch_blob blob[FILES_MAX + 1] = { 0 };
+	struct owner_facts facts = { 0 };
 	struct attest_args a = { 0 };
 	int status = parse_args(argc, argv, &a);
-	unsigned i;
 
 	if (status != EXIT_OK)
 		return status;
-	status = attest(&a, blob);
-	for (i = 0; i < ARRAY_SIZE(blob); i++)
-		free(blob[i].data);
+	status = attest(&a, &facts);
+	owner_facts_fini(&facts);
+	owner_certs_fini(&a.certs);
 	return fflush(stdout) ? EXIT_FAILED : status;
 }
 
@@ -216,9 +185,10 @@ const struct command cmd_attest = {
 	.summary = "verify an attestation report against a launch digest",
 	.run = attest_main,
 	.help = "Checks the chain from a trusted root over HSK (ASK), CEK and PEK to REPORT, and\n"
-		"that the launch digest in it is the expected one. Prints one line.\n\n"
+		"that the launch digest in it is the expected one. Prints one line. REPORT is\n"
+		"what 'csvvmm launch-measure --json' prints, or the report in it alone.\n\n"
 		"  --digest HEX  what the guest must have been measured as (csvvmm measure)\n"
-		"  --nonce HEX   the nonce that the report must hold\n"
+		"  --nonce HEX   the nonce that the report must hold (launch-measure --nonce)\n"
 		"  --policy N    the policy that the guest must have\n"
 		"  --root FILE   trusted root certificate (HRK or ARK); others in FILE are used too.\n"
 		"                \"model\": the published root of the software model\n"

@@ -43,6 +43,8 @@ extern const struct command cmd_attest;		/* vmm/cmd_attest.c */
 extern const struct command cmd_launch_measure; /* vmm/cmd_launch.c */
 extern const struct command cmd_launch_secret;
 extern const struct command cmd_launch_go;
+extern const struct command cmd_owner_session; /* vmm/cmd_owner.c */
+extern const struct command cmd_owner_secret;
 
 struct json_t;
 

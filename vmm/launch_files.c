@@ -53,6 +53,23 @@ static int read_error(int r, const char *what, const char *path)
 	return r;
 }
 
+int file_read(const char *what, const char *path, uint32_t max,
+	      struct launch_blob *ret_b)
+{
+	uint8_t *data = malloc(max);
+	ssize_t n = data ? read_small(path, (char *)data, max) : -ENOMEM;
+
+	if (n > 0) {
+		*ret_b = (struct launch_blob){ data, (uint32_t)n };
+		return 0;
+	}
+	free(data);
+	if (n < 0)
+		return read_error((int)n, what, path);
+	log_err("%s %s: empty", what, path);
+	return -EINVAL;
+}
+
 static bool size_ok(size_t len, uint32_t want, uint32_t max)
 {
 	return want ? len == want : len >= 16 && len <= max;

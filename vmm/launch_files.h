@@ -18,6 +18,10 @@ struct launch_blob;
 int blob_read(const char *what, const char *path, uint32_t want, uint32_t max,
 	      struct launch_blob *ret_b);
 
+/* A regular file of 1 to @max bytes as it is. Return: 0, or -errno, logged */
+int file_read(const char *what, const char *path, uint32_t max,
+	      struct launch_blob *ret_b);
+
 /* The files that [csv] names. Return: 0 or -errno, logged */
 int launch_read_files(struct launch *l);
 
