@@ -25,7 +25,7 @@ _csvvmm()
 			[[ $cur == -* ]] && words='--help --no-files'
 			[[ $cur == -* && ${COMP_WORDS[1]} == run ]] && words='--help --wait-for-owner'
 			[[ $cur == -* && ${COMP_WORDS[1]} == measure ]] &&
-				words='--profile --host --tik --nonce --firmware --explain --json --help'
+				words='--profile --host --c-bit --tik --nonce --firmware --explain --json --help'
 			;;
 		doctor) words='--json --syscalls --can-run-linux --help' ;;
 		list) words='--json --help' ;;
