@@ -165,9 +165,9 @@ static void explain(const struct measure *m)
 		const struct boot_region *r = &m->boot.region[i];
 
 		hex_encode(m->region[i], PSP_DIGEST_SIZE, hex);
-		printf("  %-12s %#10llx + %#-10llx %s\n", r->what,
+		printf("  %-12s %#10llx + %#-10llx %s%s\n", r->what,
 		       (unsigned long long)r->at, (unsigned long long)r->len,
-		       hex);
+		       hex, r->staged ? " by the shim" : "");
 	}
 	for (i = 0; i < m->n_vmsas; i++) {
 		hex_encode(m->vmsa[i], PSP_DIGEST_SIZE, hex);
@@ -188,9 +188,10 @@ static void explain_json(const struct measure *m, json_t *out)
 
 		json_array_append_new(
 			regions,
-			json_pack("{s:s, s:I, s:I, s:o}", "what", r->what,
+			json_pack("{s:s, s:I, s:I, s:b, s:o}", "what", r->what,
 				  "addr", (json_int_t)r->at, "size",
-				  (json_int_t)r->len, "digest",
+				  (json_int_t)r->len, "measured", !r->staged,
+				  "digest",
 				  json_hex(m->region[i], PSP_DIGEST_SIZE)));
 	}
 	for (i = 0; i < m->n_vmsas; i++) {

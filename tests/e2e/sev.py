@@ -9,8 +9,12 @@ sev.py marker
     memory: ciphertext at once, the text after DBG_DECRYPT, nothing useful from a copy at another address
 sev.py find PID TEXT
     looks for TEXT in the memory of a process, prints how many times it is there
+sev.py peek PID ADDRESS COUNT
+    bytes of a csvvmm guest's memory as the host has them
 sev.py watch
     what the lab's coherency watch counted, as NAME=VALUE words (lab/README.md)
+sev.py counts
+    what the lab's security processor did since the machine started, a line each
 """
 import ctypes
 import fcntl
@@ -126,21 +130,49 @@ def find(pid, text):
     print(count)
 
 
-def watch():
-    """From the debug window of the lab's security processor: docs/specs/csv-psp.rst in lab/qemu-patches."""
+def peek(pid, gpa, count):
+    """Bytes of a guest of csvvmm as its VMM's process has them."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        base = next(int(line.split("-")[0], 16) for line in maps if "csvvmm-guest-ram" in line)
+        mem.seek(base + gpa)
+        data = mem.read(count)
+    for at in range(0, count, 16):
+        print(" " + data[at:at + 16].hex(" "))
+
+
+def window():
+    """The debug window of the lab's security processor: docs/specs/csv-psp.rst in lab/qemu-patches."""
     for name in glob.glob("/sys/bus/pci/devices/*/resource2"):
         fd = os.open(name, os.O_RDWR)
         try:
-            window = memoryview(mmap.mmap(fd, 0x20000)).cast("Q")
+            regs = memoryview(mmap.mmap(fd, 0x20000)).cast("Q")
         except (OSError, ValueError):
             continue
         finally:
             os.close(fd)
-        if window[0x18000 // 8] == 0x0001505356534344:
-            pages, host, guests = window[0x18400 // 8], window[0x18408 // 8], window[0x18410 // 8]
-            print(f"pages={pages} host={host} guests={guests}")
-            return
+        if regs[0x18000 // 8] == 0x0001505356534344:
+            return regs
     sys.exit("no security processor of the lab here")
+
+
+def watch():
+    regs = window()
+    print(f"pages={regs[0x18400 // 8]} host={regs[0x18408 // 8]} guests={regs[0x18410 // 8]}")
+
+
+# [SEV-API] command ids, those of a launch.
+LAUNCH = {0x30: "LAUNCH_START", 0x31: "LAUNCH_UPDATE_DATA", 0x32: "LAUNCH_UPDATE_VMSA", 0x33: "LAUNCH_MEASURE",
+          0x34: "LAUNCH_UPDATE_SECRET", 0x35: "LAUNCH_FINISH", 0x36: "ATTESTATION_REPORT", 0x21: "ACTIVATE"}
+
+
+def counts():
+    """What the security processor did since the machine started, a line each."""
+    regs = window()
+    print(f"commands {regs[0x18100 // 8]}")
+    print(f"hashed {regs[0x18140 // 8]}")
+    print(f"encrypted {regs[0x18148 // 8]}")
+    for number, name in LAUNCH.items():
+        print(f"{name} {regs[(0x1a000 + 8 * number) // 8]}")
 
 
 if __name__ == "__main__":
@@ -151,6 +183,10 @@ if __name__ == "__main__":
         sys.exit(marker())
     elif words == ["watch"]:
         watch()
+    elif words == ["counts"]:
+        counts()
+    elif len(words) == 4 and words[0] == "peek":
+        peek(int(words[1]), int(words[2], 0), int(words[3]))
     elif len(words) == 3 and words[0] == "find":
         find(int(words[1]), words[2])
     else:
