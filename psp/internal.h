@@ -124,6 +124,9 @@ int psp_guest_read(struct psp *p, const struct psp_guest *g, uint64_t address,
 		   void *buf, size_t len);
 int psp_guest_write(struct psp *p, const struct psp_guest *g, uint64_t address,
 		    const void *buf, size_t len);
+/* The page at @address is a VMSA now. Return: PSP_RET_* */
+uint16_t psp_vmsa_made(struct psp *p, const struct psp_guest *g,
+		       uint64_t address);
 
 /* identity.c */
 int psp_identity_chip(struct psp *p); /* CEK */

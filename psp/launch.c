@@ -54,12 +54,14 @@ PSP_HANDLER(launch_update_data)
 PSP_HANDLER(launch_update_vmsa)
 {
 	const struct psp_abi_launch *c = buf;
+	uint16_t status;
 
 	if (c->len != PSP_PAGE)
 		return PSP_RET_INVALID_LEN;
 	if (psp_pa(p, c->address) % PSP_PAGE)
 		return PSP_RET_INVALID_ADDRESS;
-	return update(p, g, c->address, c->len);
+	status = update(p, g, c->address, c->len);
+	return status ? status : psp_vmsa_made(p, g, c->address);
 }
 
 PSP_HANDLER(launch_measure)

@@ -77,3 +77,11 @@ int psp_guest_write(struct psp *p, const struct psp_guest *g, uint64_t address,
 	p->stats.bytes_crypted += len;
 	return p->ops.guest_write(p->ctx, g->asid, g->vek, pa, buf, len);
 }
+
+uint16_t psp_vmsa_made(struct psp *p, const struct psp_guest *g, uint64_t address)
+{
+	if (p->ops.vmsa_made &&
+	    p->ops.vmsa_made(p->ctx, g->asid, g->vek, psp_pa(p, address)) < 0)
+		return PSP_RET_INVALID_ADDRESS;
+	return PSP_RET_SUCCESS;
+}

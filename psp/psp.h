@@ -37,6 +37,8 @@ enum psp_profile {
  *		ASID; may be NULL
  * @wbinvd_since: have all processors executed WBINVD since @epoch_ns of
  *		@now_ns? NULL = always
+ * @vmsa_made:	LAUNCH_ or RECEIVE_UPDATE_VMSA has written the page at @pa; may
+ *		be NULL
  * @random:	fill with unpredictable bytes
  */
 struct psp_ops {
@@ -48,6 +50,8 @@ struct psp_ops {
 	int (*guest_write)(void *ctx, uint32_t asid,
 			   const uint8_t key[PSP_KEY_SIZE], uint64_t pa,
 			   const void *buf, size_t len);
+	int (*vmsa_made)(void *ctx, uint32_t asid,
+			 const uint8_t key[PSP_KEY_SIZE], uint64_t pa);
 	int (*set_key)(void *ctx, uint32_t asid, const uint8_t *key);
 	bool (*wbinvd_since)(void *ctx, uint64_t epoch_ns);
 	uint64_t (*now_ns)(void *ctx);

@@ -77,10 +77,12 @@ PSP_HANDLER(receive_update_data)
 PSP_HANDLER(receive_update_vmsa)
 {
 	const struct psp_abi_packet *c = buf;
+	uint16_t status;
 
 	if (c->guest_len != PSP_PAGE)
 		return PSP_RET_INVALID_LEN;
-	return receive(p, g, c, PSP_PACKET_VMSA);
+	status = receive(p, g, c, PSP_PACKET_VMSA);
+	return status ? status : psp_vmsa_made(p, g, c->guest_address);
 }
 
 PSP_HANDLER(receive_finish)
