@@ -9,7 +9,7 @@ if [ -n "${SAN:-}" ]; then
 	skip "kvm-patches" "sanitizer build: tiers 1 and 2 only"
 	finish
 fi
-tests=(batch_test batch_stress batch_ring batch_speed vmsa_test ghcb_test sregs_test reset_test)
+tests=(batch_test batch_stress batch_ring batch_speed vmsa_test ghcb_test sregs_test reset_test replay_test)
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	out=$PWD/${BUILD:-build}/kvm-selftests
 	mkdir -p "$out"
