@@ -443,6 +443,40 @@ static void intel(void **state)
 	free(host);
 }
 
+/*
+ * An encrypted guest: what Linux' sev_enable() looks for ([APM3] E.4.17), and the
+ * two bits of asm/kvm_para.h by which it tells page states.
+ */
+static void encrypted(void **state)
+{
+	struct kvm_cpuid2 *host = amd_host("AuthenticAMD"), *t;
+	struct cpuid_opts opts = { .n_vcpus = 1 };
+	const struct kvm_cpuid_entry2 *e;
+
+	(void)state;
+	t = cpuid_build(host, 0, &opts);
+	assert_int_equal(get(t, 0x8000001f, 0)->eax, 0);
+	assert_int_equal(get(t, 0x40000001, 0)->eax & 0x30000, 0);
+	free(t);
+	opts.sev = true;
+	opts.page_states = true;
+	t = cpuid_build(host, 0, &opts);
+	e = get(t, 0x8000001f, 0);
+	assert_int_equal(e->eax, 2);
+	assert_int_equal(e->ebx, get(host, 0x8000001f, 0)->ebx & 0xfff);
+	assert_int_equal(e->ecx, 0);
+	assert_int_equal(e->edx, 0);
+	assert_int_equal(get(t, 0x40000001, 0)->eax & 0x30000, 0x30000);
+	free(t);
+	opts.sev_es = true;
+	opts.page_states = false;
+	t = cpuid_build(host, 0, &opts);
+	assert_int_equal(get(t, 0x8000001f, 0)->eax, 10);
+	assert_int_equal(get(t, 0x40000001, 0)->eax & 0x30000, 0);
+	free(t);
+	free(host);
+}
+
 /* Odd hosts: nothing to hold on to, and no crash. */
 static void poor_hosts(void **state)
 {
@@ -496,7 +530,8 @@ int main(void)
 		cmocka_unit_test(vendors),	  cmocka_unit_test(timers),
 		cmocka_unit_test(kvm_leaves),	  cmocka_unit_test(amd),
 		cmocka_unit_test(amd_caches),	  cmocka_unit_test(intel),
-		cmocka_unit_test(poor_hosts),	  cmocka_unit_test(bad_options),
+		cmocka_unit_test(encrypted),	  cmocka_unit_test(poor_hosts),
+		cmocka_unit_test(bad_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
