@@ -17,11 +17,12 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	kit=$(lab/guest) && LAB_KERNEL=${LAB_KERNEL:-$(lab/build-kernel)/vmlinux} || exit 1
 	export LAB_KERNEL
 	rm -rf "$TMP"
-	n=0 bad=0
+	n=0 bad=0 seconds=1400
+	[ -z "${FULL:-}" ] || seconds=5400
 	# One plan for both: the second goes on counting.
 	for cpu in ${CPUS:-hygon amd}; do
 		out=$(mktemp)
-		lab/run --cpu "$cpu" --coherency count -m 5G -t 1400 -- env "BUILD=$BUILD" "KIT=$kit" "CASES=${CASES:-}" \
+		lab/run --cpu "$cpu" --coherency count -m 5G -t "$seconds" -- env "BUILD=$BUILD" "KIT=$kit" "CASES=${CASES:-}" \
 			"LIMIT=${LIMIT:-}" "FULL=${FULL:-}" "FROM=$n" bash tests/e2e/72-csv-guests.sh | tee "$out"
 		[ "${PIPESTATUS[0]}" = 0 ] || bad=1
 		n=$((n + $(grep -cE '^(not )?ok ' "$out")))
