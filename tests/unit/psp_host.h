@@ -49,7 +49,9 @@ struct rig {
 	unsigned fail_random; /* fail from this call on; 0 = never */
 	bool fail_key;
 	uint32_t no_write; /* this page can't be written; 0 = none */
-	bool guard;	   /* the model may not write to RIG_TMR */
+	uint64_t vmsa;	   /* the last page made a VMSA, by its address */
+	bool fail_vmsa;
+	bool guard; /* the model may not write to RIG_TMR */
 	struct {
 		uint8_t key[PSP_KEY_SIZE];
 		struct psp_memcipher *m;
@@ -184,6 +186,17 @@ static inline void rig_wbinvd(struct rig *r)
 	r->wbinvd = ++r->now;
 }
 
+static inline int rig_vmsa_made(void *ctx, uint32_t asid,
+				const uint8_t key[PSP_KEY_SIZE], uint64_t pa)
+{
+	struct rig *r = ctx;
+
+	RIG_CHECK(asid < 64);
+	RIG_CHECK(!asid || !memcmp(key, r->key[asid], PSP_KEY_SIZE));
+	r->vmsa = pa;
+	return r->fail_vmsa ? -EIO : 0;
+}
+
 static inline int rig_random(void *ctx, void *buf, size_t len)
 {
 	struct rig *r = ctx;
@@ -206,6 +219,7 @@ static const struct psp_ops rig_ops = {
 	.write = rig_write,
 	.guest_read = rig_guest_read,
 	.guest_write = rig_guest_write,
+	.vmsa_made = rig_vmsa_made,
 	.set_key = rig_set_key,
 	.wbinvd_since = rig_wbinvd_since,
 	.now_ns = rig_now,

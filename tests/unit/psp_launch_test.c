@@ -141,9 +141,11 @@ static uint32_t launch(struct rig *r, struct owner *o, uint32_t policy,
 				    (RIG_GUEST + 0x3ff0) | RIG_CBIT, &len),
 			 0);
 	len = 4096;
+	assert_int_equal(r->vmsa, 0);
 	assert_int_equal(rig_launch(r, PSP_CMD_LAUNCH_UPDATE_VMSA, c.handle,
 				    RIG_VMSA, &len),
 			 0);
+	assert_int_equal(r->vmsa, RIG_VMSA);
 	return c.handle;
 }
 
@@ -224,8 +226,12 @@ static void test_update_errors(void **state)
 				 bad[i].status);
 		assert_memory_equal(before, r->ram + RIG_GUEST, sizeof(before));
 	}
-	/* Up to the region's edge on both sides. */
 	len = 4096;
+	assert_int_equal(r->vmsa, 0);
+	r->fail_vmsa = true;
+	assert_int_equal(rig_launch(r, vmsa, h, RIG_VMSA, &len),
+			 PSP_RET_INVALID_ADDRESS);
+	/* Up to the region's edge on both sides. */
 	assert_int_equal(rig_launch(r, data, h, RIG_TMR - 4096, &len), 0);
 	assert_int_equal(rig_launch(r, data, h, RIG_TMR + PSP_TMR_SIZE, &len), 0);
 }

@@ -145,7 +145,9 @@ static void test_handover(void **state)
 	move(t, a, b, false, RIG_GUEST + off, RIG_GUEST + shift + off, 16);
 	move(t, a, b, false, RIG_GUEST + off + 16, RIG_GUEST + shift + off + 16,
 	     4080);
+	assert_int_equal(t->b->vmsa, 0);
 	move(t, a, b, true, RIG_VMSA, RIG_VMSA, 4096);
+	assert_int_equal(t->b->vmsa, RIG_VMSA);
 	assert_int_equal(rig_handle(t->a, PSP_CMD_SEND_FINISH, a), 0);
 	assert_int_equal(rig_handle(t->b, PSP_CMD_RECEIVE_FINISH, b), 0);
 	assert_int_equal(rig_state(t->a, a), PSP_G_SENT);
