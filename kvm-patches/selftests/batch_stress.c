@@ -180,6 +180,61 @@ static void test_signals(void)
 	mover_close(&m);
 }
 
+/* -- interrupts that nobody has sent */
+
+static void *hammer(void *arg)
+{
+	atomic_bool *stop = arg;
+	long n = 0;
+
+	while (!atomic_load(stop) && psp_interrupt()) {
+		n++;
+		usleep(200);
+	}
+	return (void *)n;
+}
+
+static void test_spurious(void)
+{
+	static atomic_bool stop;
+	struct kvm_sev_guest_status st;
+	uint64_t got, sent;
+	struct mover m;
+	pthread_t t;
+	unsigned i;
+	uint32_t fw;
+	void *n;
+	bool ok = true;
+
+	mover_open(&m, 250);
+	got = psp_interrupts();
+	sent = psp_counter(C_INTERRUPTS);
+	pthread_create(&t, NULL, hammer, &stop);
+	/* Some while a batch is at work, some in ring mode, some in none. */
+	for (i = 0; i < 20; i++) {
+		ok &= !mover_round(&m) && m.b.nr_done == NR;
+		ok &= !sev_op(&m.from, KVM_SEV_GUEST_STATUS, &st, &fw);
+		if (i % 5)
+			continue;
+		/* One of the mailbox is late: its status is there, but no interrupt */
+		psp_fault(F_LOSE, LOSE_MAILBOX);
+		ok &= !sev_op(&m.from, KVM_SEV_GUEST_STATUS, &st, &fw);
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, &n);
+	got = psp_interrupts() - got;
+	sent = psp_counter(C_INTERRUPTS) - sent;
+	if (!n) {
+		skip("interrupts that nobody has sent: can't be made here");
+	} else {
+		check(ok, "20 rounds with %ld interrupts that nobody has sent", (long)n);
+		check(got > sent, "the host's driver got %llu, the processor sent %llu",
+		      (unsigned long long)got, (unsigned long long)sent);
+	}
+	check(mover_right(&m), "and the guest is right");
+	mover_close(&m);
+}
+
 /* -- death in the middle */
 
 static void child(int ready)
@@ -302,6 +357,7 @@ int main(void)
 	}
 	test_two();
 	test_signals();
+	test_spurious();
 	test_kill();
 	test_close();
 	test_unmap();

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <linux/capability.h>
@@ -477,6 +478,135 @@ static void test_state(void)
 	check(move(100), "the pair has taken no harm");
 }
 
+/* Its context goes to another VM: KVM kills the one, and gives the other no /dev/sev. */
+static void test_moved(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM };
+	struct vm a, z, moved;
+	uint32_t fw;
+	int one, r;
+
+	vm_launch(&a, 64, SEED);
+	vm_pair(&a, &z);
+	batch_fill(&b, &a, 0, 32);
+	r = batch_send(&b, &a);
+	batch_fill(&b, &z, 0, 32);
+	check(!r && !batch_receive(&b, &z), "half of it before it moves");
+	moved = a;
+	moved.fd = vm_new();
+	cap.args[0] = (uint64_t)a.fd;
+	if (ioctl(moved.fd, KVM_ENABLE_CAP, &cap) < 0)
+		die("move");
+	batch_fill(&b, &a, 32, 32);
+	r = batch_send(&b, &a);
+	check(r == EIO && !b.fw, "a VM that was moved away: %s", strerror(r));
+	one = sev_op(&moved, KVM_SEV_SEND_UPDATE_DATA, &b.data[0], &fw);
+	r = batch_send(&b, &moved);
+	check(r == one && r == EBADF && !b.nr_done,
+	      "the one that it was moved to, as for a single command: %s", strerror(r));
+	vm_close(&z);
+	close(moved.fd);
+	vm_close(&a);
+}
+
+static void test_es(void)
+{
+	struct vm a, z;
+	unsigned i, bad = 0;
+	uint32_t fw;
+	int s, r;
+
+	vm_es = true;
+	vm_launch(&a, 256, SEED);
+	vm_pair(&a, &z);
+	vm_es = false;
+	batch_fill(&b, &a, 0, 256);
+	s = batch_send(&b, &a);
+	batch_fill(&b, &z, 0, 256);
+	r = batch_receive(&b, &z);
+	check(!s && !r && !sev_op(&a, KVM_SEV_SEND_FINISH, NULL, &fw) &&
+		      !sev_op(&z, KVM_SEV_RECEIVE_FINISH, NULL, &fw),
+	      "VMs with encrypted registers: %s, %s", strerror(s), strerror(r));
+	/* The processor does not debug these; that the packets are genuine is all. */
+	for (i = 0; i < 256; i++) {
+		uint8_t page[PAGE];
+
+		pattern(page, SEED, i);
+		bad += !memcmp(z.mem + (size_t)i * PAGE, page, PAGE);
+	}
+	check(!bad, "and what they have is not in the clear");
+	vm_close(&z);
+	vm_close(&a);
+}
+
+#define CGROUP "/sys/fs/cgroup/"
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static unsigned long number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return strtoul(text, NULL, 10);
+}
+
+/* There is less memory than the packets of all commands need. */
+static void test_short_memory(void)
+{
+	struct vm a, z;
+	uint64_t bells;
+	unsigned i, bad = 0;
+	char text[32];
+	uint32_t fw;
+	bool ok;
+
+	put(CGROUP "cgroup.subtree_control", "+memory");
+	if (mkdir(CGROUP "csvt", 0700) || !put(CGROUP "csvt/cgroup.procs", "0")) {
+		skip("short of memory: no cgroup");
+		return;
+	}
+	vm_launch(&a, BATCH_MAX, SEED);
+	vm_pair(&a, &z);
+	/* All of it is there before the limit. */
+	batch_fill(&b, &a, 0, BATCH_MAX);
+	memset(b.trans, 0xee, (size_t)BATCH_MAX * PAGE);
+	memset(b.hdr, 0xee, (size_t)BATCH_MAX * HDR_ROOM);
+	snprintf(text, sizeof(text), "%lu",
+		 number(CGROUP "csvt/memory.current") + (6ul << 20));
+	ok = put(CGROUP "csvt/memory.max", text);
+	bells = psp_counter(C_DOORBELLS);
+	ok = ok && !batch_send(&b, &a) && b.nr_done == BATCH_MAX;
+	batch_fill(&b, &z, 0, BATCH_MAX);
+	put(CGROUP "csvt/memory.max", "max");
+	ok = ok && !batch_receive(&b, &z);
+	bells = psp_counter(C_DOORBELLS) - bells;
+	check(ok && (!ring || bells > 3), "short of memory: %llu doorbells instead of 2",
+	      (unsigned long long)bells);
+	if (sev_op(&a, KVM_SEV_SEND_FINISH, NULL, &fw) ||
+	    sev_op(&z, KVM_SEV_RECEIVE_FINISH, NULL, &fw))
+		die("finish");
+	for (i = 0; i < BATCH_MAX; i++)
+		bad += !vm_has(&z, i, SEED, i);
+	check(!bad, "and the guest is right");
+	vm_close(&z);
+	vm_close(&a);
+	put(CGROUP "cgroup.procs", "0");
+	rmdir(CGROUP "csvt");
+}
+
 /* Not /dev/sev behind its number */
 static void test_sev_fd(void)
 {
@@ -656,6 +786,9 @@ int main(void)
 	test_edges();
 	test_big_headers();
 	test_state();
+	test_moved();
+	test_es();
+	test_short_memory();
 	test_sev_fd();
 	test_lock_limit();
 	test_fail();

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
 #include "csvt.h"
 
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/psp-sev.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +19,16 @@
 #define BAR_SIZE   0x20000u
 #define DBG	   0x18000u
 #define DBG_ID	   0x0001505356534344ULL
+#define APIC	   0xfee00000u
+#define APIC_VER   0x30u
+#define APIC_ICR   0x300u
+#define ICR_SELF   0x40000u
 
 unsigned csvt_failed;
 static unsigned checks;
 
 static volatile uint8_t *bar;
+static volatile uint32_t *msix;
 static bool hygon;
 
 bool check(bool ok, const char *fmt, ...)
@@ -102,13 +109,25 @@ static unsigned long sysfs_hex(const char *dir, const char *name)
 	return strtoul(text, NULL, 16);
 }
 
+/* @size bytes of a file that is a device's memory, or NULL */
+static volatile void *map_device(const char *path, size_t size, off_t at)
+{
+	int fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+	void *p;
+
+	if (fd < 0)
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 bool psp_open(void)
 {
 	char path[300];
 	unsigned long id;
 	glob_t g;
 	size_t i;
-	int fd;
 
 	if (glob("/sys/bus/pci/devices/*", 0, NULL, &g) != 0)
 		return false;
@@ -118,15 +137,11 @@ bool psp_open(void)
 		if (id != 0x1d941456 && id != 0x102214ca)
 			continue;
 		snprintf(path, sizeof(path), "%s/resource2", g.gl_pathv[i]);
-		fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		bar = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			   fd, 0);
-		close(fd);
-		if (bar == MAP_FAILED ||
-		    *(volatile uint64_t *)(bar + DBG) != DBG_ID)
+		bar = map_device(path, BAR_SIZE, 0);
+		if (bar && *(volatile uint64_t *)(bar + DBG) != DBG_ID)
 			bar = NULL;
+		snprintf(path, sizeof(path), "%s/resource5", g.gl_pathv[i]);
+		msix = map_device(path, PAGE, 0);
 		hygon = id == 0x1d941456;
 	}
 	globfree(&g);
@@ -168,6 +183,50 @@ void psp_fault(enum fault n, uint64_t v)
 	*(volatile uint64_t *)(bar + DBG + 0x200 + 8 * n) = v;
 }
 
+bool psp_interrupt(void)
+{
+	static volatile uint8_t *apic;
+	uint32_t dest;
+	cpu_set_t cpus;
+	int cpu;
+
+	if (!apic)
+		apic = map_device("/dev/mem", PAGE, APIC);
+	/* All ones in x2APIC mode; of the message, address, data, mask */
+	if (!apic || !msix || (*(volatile uint32_t *)(apic + APIC_VER) & 0xff) > 0x1f ||
+	    (msix[0] & 0xfff00000) != APIC || (msix[3] & 1))
+		return false;
+	/* Physical destination, or a bit for each CPU */
+	dest = msix[0] >> 12 & 0xff;
+	cpu = (int)dest;
+	if (msix[0] & 4)
+		cpu = __builtin_ctz(dest ? dest : 1);
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		return false;
+	*(volatile uint32_t *)(apic + APIC_ICR) = ICR_SELF | (msix[2] & 0xff);
+	return true;
+}
+
+uint64_t psp_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "re");
+	char line[4096], *p, *end;
+	uint64_t n = 0, v;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strstr(line, " psp-1") && !strstr(line, " ccp-1"))
+			continue;
+		p = strchr(line, ':');
+		for (p = p ? p + 1 : line; v = strtoull(p, &end, 10), end != p; p = end)
+			n += v;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
 /* Bits 31:1 of the dword at offset 4 are the build of Hygon's firmware. */
 bool has_ring(void)
 {
@@ -187,6 +246,8 @@ bool has_ring(void)
 }
 
 /* -- VMs */
+
+bool vm_es;
 
 int vm_new(void)
 {
@@ -259,12 +320,15 @@ static void vm_init(struct vm *vm)
 	vm->sev_fd = open("/dev/sev", O_RDWR | O_CLOEXEC);
 	if (vm->sev_fd < 0)
 		die("/dev/sev");
-	MUST(vm, KVM_SEV_INIT, NULL);
+	if (vm_es)
+		MUST(vm, KVM_SEV_ES_INIT, NULL);
+	else
+		MUST(vm, KVM_SEV_INIT, NULL);
 }
 
 void vm_launch(struct vm *vm, size_t pages, unsigned seed)
 {
-	struct kvm_sev_launch_start start = { 0 };
+	struct kvm_sev_launch_start start = { .policy = vm_es ? 4 : 0 };
 	struct kvm_sev_launch_update_data up;
 	struct kvm_sev_launch_measure m;
 	uint8_t blob[48];

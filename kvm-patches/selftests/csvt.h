@@ -94,6 +94,14 @@ uint64_t psp_counter(enum counter n);
 uint64_t psp_command(unsigned id);
 uint64_t psp_cost(unsigned n);
 bool psp_in_ring_mode(void);
+/*
+ * Interrupts of the host's driver that the processor has not sent: from the
+ * local APIC of the CPU that gets them, with the vector that the processor has
+ * in its MSI-X table. Moves this thread there; false where it can't be done.
+ */
+bool psp_interrupt(void);
+/* All that the host's driver got */
+uint64_t psp_interrupts(void);
 void psp_fault(enum fault n, uint64_t v);
 bool has_ring(void);
 
@@ -117,6 +125,9 @@ int sev_op(const struct vm *vm, uint32_t id, void *data, uint32_t *fw);
 
 /* The contents of page @n of area @seed */
 void pattern(uint8_t page[PAGE], unsigned seed, unsigned n);
+
+/* Those that are made from now on have encrypted registers. */
+extern bool vm_es;
 
 /* One that has been launched with the pattern in its pages. */
 void vm_launch(struct vm *vm, size_t pages, unsigned seed);

@@ -343,6 +343,7 @@ static void test_between(void)
 	p.hdr_uaddr = p.trans_uaddr = (uintptr_t)&p;
 	p.hdr_len = p.trans_len = 4;
 	CHECK_EQ(sev_cmd(&vm, ID_SEND_UPDATE_VMSA, &p), -EINVAL);
+	CHECK_EQ(sev_cmd(&vm, ID_RECEIVE_UPDATE_VMSA, &p), -EINVAL);
 	CHECK_EQ(sev_cmd(&vm, KVM_SEV_LAUNCH_UPDATE_VMSA, NULL), -EINVAL);
 	CHECK_EQ(xioctl(v->fd, KVM_SET_GUEST_DEBUG, &debug), 0);
 	CHECK_EQ(post(&vm), -EINVAL);
