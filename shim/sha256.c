@@ -37,7 +37,7 @@ static uint32_t schedule(uint32_t w[16], unsigned t)
 
 static void block(uint32_t h[8], const uint8_t *p)
 {
-	uint32_t w[16], s[8];
+	uint32_t w[16], s[8] = { 0 };
 	unsigned t, i;
 
 	for (t = 0; t < 16; t++)
@@ -63,7 +63,7 @@ void sha256(const void *data, uint64_t len, uint8_t out[32])
 {
 	uint32_t h[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
 			  0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
-	uint8_t last[BLOCK];
+	uint8_t last[BLOCK] = { 0x80 };
 	const uint8_t *p = data;
 	uint64_t n = len;
 	unsigned i;
@@ -71,8 +71,6 @@ void sha256(const void *data, uint64_t len, uint8_t out[32])
 	for (; n; n -= BLOCK, p += BLOCK)
 		block(h, p);
 	/* The padding is a block of its own. */
-	fill(last, 0, sizeof(last));
-	last[0] = 0x80;
 	*(uint64_t *)(void *)(last + 56) = __builtin_bswap64(len * 8);
 	block(h, last);
 	for (i = 0; i < 8; i++)
