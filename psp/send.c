@@ -148,6 +148,9 @@ PSP_HANDLER(send_update_data)
 
 	if (c->guest_len % 16 || c->guest_len > PSP_PAGE || !lengths(c))
 		return PSP_RET_INVALID_LEN;
+	/* A query is answered before SEND_START, too: Hygon's QEMU relies on it. */
+	if (g->state != PSP_G_SUPDATE)
+		return PSP_RET_INVALID_GUEST_STATE;
 	if (!psp_has_cbit(p, c->guest_address) || pa % 16 ||
 	    pa % PSP_PAGE + c->guest_len > PSP_PAGE)
 		return PSP_RET_INVALID_ADDRESS;
@@ -160,6 +163,9 @@ PSP_HANDLER(send_update_vmsa)
 
 	if ((c->guest_len && c->guest_len != PSP_PAGE) || !lengths(c))
 		return PSP_RET_INVALID_LEN;
+	/* A query is answered before SEND_START, too: Hygon's QEMU relies on it. */
+	if (g->state != PSP_G_SUPDATE)
+		return PSP_RET_INVALID_GUEST_STATE;
 	if (!psp_has_cbit(p, c->guest_address) ||
 	    psp_pa(p, c->guest_address) % PSP_PAGE)
 		return PSP_RET_INVALID_ADDRESS;

@@ -177,6 +177,17 @@ static void test_queries(void **state)
 	assert_int_equal(RIG_DO(t->a, SEND_START, s), PSP_RET_INVALID_LEN);
 	assert_int_equal(s.session_len, 128);
 	assert_int_equal(rig_state(t->a, a), PSP_G_RUNNING);
+	/* Sizes are told before it as well (Hygon's QEMU asks then), no data. */
+	assert_int_equal(RIG_DO(t->a, SEND_UPDATE_DATA, c), PSP_RET_INVALID_LEN);
+	assert_int_equal(c.hdr_len, 52);
+	assert_int_equal(c.trans_len, 4096);
+	c = rig_packet(a, RIG_GUEST, 64);
+	assert_int_equal(RIG_DO(t->a, SEND_UPDATE_DATA, c),
+			 PSP_RET_INVALID_GUEST_STATE);
+	c = rig_packet(a, RIG_VMSA, 4096);
+	assert_int_equal(RIG_DO(t->a, SEND_UPDATE_VMSA, c),
+			 PSP_RET_INVALID_GUEST_STATE);
+	c = (struct psp_abi_packet){ .handle = a };
 	assert_int_equal(rig_send_start(t->a, t->b, a), 0);
 	assert_int_equal(RIG_DO(t->a, SEND_UPDATE_VMSA, c), PSP_RET_INVALID_LEN);
 	assert_int_equal(c.hdr_len, 52);
