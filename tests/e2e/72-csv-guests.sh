@@ -101,7 +101,7 @@ case_csv2() {
 
 # --- a hostile host -----------------------------------------------------------
 
-# tampered WHAT ADDRESS WORDS [SECONDS]: changed after the measurement; the shim refuses
+# tampered WHAT ADDRESS WORDS: changed after the measurement; the shim refuses
 tampered() {
 	local status
 	guest t csv2 ""
@@ -109,12 +109,7 @@ tampered() {
 	pid=$!
 	until grep -q 'waiting for the owner' "$TMP/out" || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
 	vmm=$("$CSVVMM" status --json t | jq -r .pid)
-	if [ -n "${4:-}" ]; then
-		python3 tests/e2e/poke.py "$vmm" "$2" "$4" &
-		sleep 0.5
-	else
-		check "$1: changed" python3 tests/e2e/poke.py "$vmm" "$2"
-	fi
+	check "$1: changed" python3 tests/e2e/poke.py "$vmm" "$2"
 	"$CSVVMM" launch-go t >/dev/null
 	wait $pid
 	status=$?
@@ -134,9 +129,7 @@ case_tamper() {
 		at=$(where $what)
 		tampered "$what" $((at + 8)) "$what is not what was measured"
 	done
-	tampered "kernel, its last byte" $(($(where initrd) + 4095)) "initrd is not what was measured"
-	tampered "kernel, all the time" $(($(where kernel) + 5000000)) "kernel is not what was measured" 20
-	tampered "the shim's configuration" $(($(where "shim config"))) "configuration is damaged"
+	tampered "initrd, the end of its first page" $(($(where initrd) + 4095)) "initrd is not what was measured"
 }
 
 # --- caches -------------------------------------------------------------------
