@@ -285,7 +285,7 @@ static int find_c_bit(const struct measure_args *a, const struct config *cfg)
 {
 	int r;
 
-	if (cfg->csv.backend == CONFIG_CSV_MODEL)
+	if (!config_csv_real(&cfg->csv))
 		return 0;
 	r = a->c_bit >= 0 ? a->c_bit : csv_host_c_bit();
 	if (r < 0)

@@ -75,9 +75,7 @@ static int run_prepare(struct run *run, const struct run_args *args)
 	r = control_claim(cfg, &run->control);
 	/* Before the launch: the kernel pins the memory of an encrypted guest. */
 	if (!r)
-		r = sandbox_limits(cfg->memory,
-				   cfg->csv.type != CONFIG_CSV_NONE &&
-					   cfg->csv.backend == CONFIG_CSV_KVM);
+		r = sandbox_limits(cfg->memory, config_csv_real(&cfg->csv));
 	if (r)
 		return r;
 	r = vm_init(&run->vm, cfg, args->wait_for_owner);

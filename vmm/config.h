@@ -58,6 +58,12 @@ struct config_csv {
 	unsigned n_secrets;
 };
 
+/* Is it the processor that encrypts this guest? Not with the model. */
+static inline bool config_csv_real(const struct config_csv *csv)
+{
+	return csv->type != CONFIG_CSV_NONE && csv->backend == CONFIG_CSV_KVM;
+}
+
 struct config_disk {
 	char *path;
 	char *id; /* default "disk0", "disk1", ... */

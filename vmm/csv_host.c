@@ -3,14 +3,20 @@
 
 #include <cpuid.h>
 #include <errno.h>
-#include <stddef.h>
+#include <string.h>
+
+void csv_host_leaf(uint32_t leaf[4])
+{
+	memset(leaf, 0, 4 * sizeof(*leaf));
+	/* Intel gives the highest basic leaf for leaves it does not have. */
+	if (__get_cpuid_max(0x80000000, NULL) >= CPUID_SEV)
+		__cpuid(CPUID_SEV, leaf[0], leaf[1], leaf[2], leaf[3]);
+}
 
 int csv_host_c_bit(void)
 {
-	unsigned a, b, c, d;
+	uint32_t leaf[4];
 
-	if (__get_cpuid_max(0x80000000, NULL) < CPUID_SEV)
-		return -ENOTSUP;
-	__cpuid(CPUID_SEV, a, b, c, d);
-	return a & SEV_EAX_SEV ? (int)(b & 63) : -ENOTSUP;
+	csv_host_leaf(leaf);
+	return leaf[0] & SEV_EAX_SEV ? (int)SEV_EBX_CBIT(leaf[1]) : -ENOTSUP;
 }

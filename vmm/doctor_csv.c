@@ -9,15 +9,9 @@
 #include <string.h>
 
 #include "core/util.h"
+#include "vmm/csv_host.h"
 
-/* [APM3] E.4.17, CPUID 0x8000001f; Hygon: CSV, CSV2, CSV3. */
-#define SEV_EAX_SEV	  BIT(1)
-#define SEV_EAX_ES	  BIT(3)
-#define SEV_EAX_CSV3	  BIT(30)
-#define SEV_EBX_CBIT(b)	  ((b)&0x3f)
-#define SEV_EBX_REDUCE(b) ((b) >> 6 & 0x3f)
 #define CPUID1_HYPERVISOR BIT(31)
-#define CPUID_SEV	  0x8000001fu
 
 #define KVM_AMD "/sys/module/kvm_amd/parameters/"
 
@@ -32,10 +26,7 @@ void doctor_cpu_read(struct doctor_cpu *ret_cpu)
 	memcpy(cpu.vendor + 8, &c, 4);
 	__cpuid(1, a, b, c, d);
 	cpu.hypervisor = (c & CPUID1_HYPERVISOR) != 0;
-	/* Intel gives the highest basic leaf for leaves it does not have. */
-	if (__get_cpuid_max(0x80000000, NULL) >= CPUID_SEV)
-		__cpuid(CPUID_SEV, cpu.sev[0], cpu.sev[1], cpu.sev[2],
-			cpu.sev[3]);
+	csv_host_leaf(cpu.sev);
 	*ret_cpu = cpu;
 }
 

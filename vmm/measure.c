@@ -134,7 +134,7 @@ static int fail(struct boot_error *err, int r, const char *what)
 int measure_encryption(const struct config_csv *csv, unsigned c_bit,
 		       struct boot_encryption *ret_enc)
 {
-	if (csv->backend == CONFIG_CSV_MODEL)
+	if (!config_csv_real(csv))
 		return 0;
 	*ret_enc = (struct boot_encryption){
 		.c_bit = c_bit,

@@ -116,7 +116,7 @@ static int vm_set_cpuid(struct vm *vm, struct vcpu *v,
 		.migratable = vm->cfg->migratable,
 		.tsc_deadline =
 			kvm_cap(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
-		.sev = vm_csv_real(vm),
+		.sev = config_csv_real(&vm->cfg->csv),
 		.page_states = vm->pages.offered,
 		.sev_es = vm->cfg->csv.type == CONFIG_CSV_2,
 	};

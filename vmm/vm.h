@@ -115,8 +115,6 @@ const char *vm_state_name(enum vm_state state);
 int vm_csv_open(struct vm *vm);
 /* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
-/* Is it the processor that encrypts? Not so with the model. */
-bool vm_csv_real(const struct vm *vm);
 int vm_csv_measure(struct vm *vm);
 void vm_csv_close(struct vm *vm);
 

@@ -58,7 +58,7 @@ int vm_csv_open(struct vm *vm)
 		return -EINVAL;
 	}
 	r = vm_shim_open(vm);
-	if (!r && vm_csv_real(vm))
+	if (!r && config_csv_real(&vm->cfg->csv))
 		r = vm_pages_open(vm);
 	if (r < 0)
 		return r;
@@ -69,19 +69,13 @@ int vm_csv_open(struct vm *vm)
 	return r < 0 ? r : launch_init(vm->launch, &vm->cfg->csv, ops, be);
 }
 
-bool vm_csv_real(const struct vm *vm)
-{
-	const struct config_csv *cfg = &vm->cfg->csv;
-
-	return cfg->type != CONFIG_CSV_NONE && cfg->backend == CONFIG_CSV_KVM;
-}
-
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc)
 {
-	int c_bit = csv_host_c_bit();
+	int c_bit;
 
-	if (!vm_csv_real(vm))
+	if (!config_csv_real(&vm->cfg->csv))
 		return 0;
+	c_bit = csv_host_c_bit();
 	if (c_bit < 0)
 		return log_errno(c_bit, "this processor's C-bit");
 	return measure_encryption(&vm->cfg->csv, (unsigned)c_bit, ret_enc);
