@@ -7,6 +7,8 @@
 
 #include "core/gmem.h"
 
+struct psp_hash;
+
 /*
  * Guest memory below 1 MiB and up (docs/DESIGN.md "Memory map"):
  *
@@ -144,6 +146,11 @@ int boot_parse_bzimage(const uint8_t *hdr, uint64_t len, uint64_t file_size,
 int boot_load(struct gmem *gm, const struct boot_files *bf,
 	      const struct boot_opts *opts, struct boot_info *ret_info,
 	      struct boot_error *err);
+
+/* The bytes of a region into one hash, and into @other unless that is NULL.
+ * Return: 0 or -errno */
+int boot_hash_region(const struct gmem *gm, const struct boot_region *reg,
+		     struct psp_hash *one, struct psp_hash *other);
 
 /* Words for what the shim gave up with (SHIM_* of shim/shim.h), in @text; the
  * hash of which piece was wrong, for example. */

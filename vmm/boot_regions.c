@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/util.h"
+#include "psp/crypto.h"
 
 /* Segments of an ELF kernel and, beside the kernel, seven more. */
 static_assert(BOOT_SEGMENTS_MAX + 7 <= BOOT_REGIONS_MAX, "the list is too short");
@@ -38,6 +39,23 @@ static int by_address(const void *a, const void *b)
 	if (x->at != y->at)
 		return x->at < y->at ? -1 : 1;
 	return x->len > y->len ? -1 : x->len < y->len;
+}
+
+int boot_hash_region(const struct gmem *gm, const struct boot_region *reg,
+		     struct psp_hash *one, struct psp_hash *other)
+{
+	uint8_t page[PAGE_SIZE];
+	uint64_t off;
+	int r = 0;
+
+	for (off = 0; !r && off < reg->len; off += sizeof(page)) {
+		r = gmem_read(gm, reg->at + off, page, sizeof(page));
+		if (!r)
+			r = psp_hash_update(one, page, sizeof(page));
+		if (!r && other)
+			r = psp_hash_update(other, page, sizeof(page));
+	}
+	return r;
 }
 
 void boot_sort_regions(struct boot_info *info)

@@ -59,19 +59,14 @@ static int write_tables(struct gmem *gm, uint64_t c)
 	return r < 0 ? r : gmem_write(gm, SHIM_PDPT, pdpt, sizeof(pdpt));
 }
 
-static int hash_region(const struct gmem *gm, const struct boot_region *reg,
-		       uint8_t out[32])
+static int piece_hash(const struct gmem *gm, const struct boot_region *reg,
+		      uint8_t out[32])
 {
 	struct psp_hash *h = NULL;
-	uint8_t page[PAGE_SIZE];
-	uint64_t off;
 	int r = psp_hash_new(psp_suite(PSP_AMD), &h); /* SHA-256 */
 
-	for (off = 0; !r && off < reg->len; off += sizeof(page)) {
-		r = gmem_read(gm, reg->at + off, page, sizeof(page));
-		if (!r)
-			r = psp_hash_update(h, page, sizeof(page));
-	}
+	if (!r)
+		r = boot_hash_region(gm, reg, h, NULL);
 	if (!r)
 		r = psp_hash_peek(h, out);
 	psp_hash_free(h);
@@ -91,7 +86,7 @@ static int add_pieces(const struct gmem *gm, struct boot_info *info,
 		struct shim_piece *p = &cfg->piece[cfg->n_pieces++];
 
 		p->range = (struct shim_range){ reg->at, reg->len };
-		r = hash_region(gm, reg, p->sha256);
+		r = piece_hash(gm, reg, p->sha256);
 		reg->staged = true;
 	}
 	return r;

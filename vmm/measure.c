@@ -55,24 +55,6 @@ void measure_vmsa(const struct boot_info *boot, unsigned id,
 	vmsa_build(page, &regs, &sregs, 1, host);
 }
 
-/* Both hashes take the same bytes: the launch's (or NULL), and the part's own. */
-static int hash_region(const struct gmem *gm, const struct boot_region *reg,
-		       struct psp_hash *all, struct psp_hash *own)
-{
-	uint8_t page[PAGE_SIZE];
-	uint64_t off;
-	int r = 0;
-
-	for (off = 0; !r && off < reg->len; off += sizeof(page)) {
-		r = gmem_read(gm, reg->at + off, page, sizeof(page));
-		if (!r && all)
-			r = psp_hash_update(all, page, sizeof(page));
-		if (!r)
-			r = psp_hash_update(own, page, sizeof(page));
-	}
-	return r;
-}
-
 static int measure_regions(struct measure *m, const struct gmem *gm,
 			   struct psp_hash *all)
 {
@@ -85,7 +67,8 @@ static int measure_regions(struct measure *m, const struct gmem *gm,
 
 		r = psp_hash_new(psp_suite(m->profile), &own);
 		if (!r)
-			r = hash_region(gm, reg, reg->staged ? NULL : all, own);
+			r = boot_hash_region(gm, reg, own,
+					     reg->staged ? NULL : all);
 		if (!r)
 			r = psp_hash_peek(own, m->region[i]);
 		psp_hash_free(own);
