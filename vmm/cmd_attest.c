@@ -27,8 +27,7 @@ struct attest_args {
 
 static int usage(const char *why)
 {
-	log_err("attest: %s; usage: csvvmm attest %s", why, cmd_attest.args);
-	return EXIT_USAGE;
+	return command_misuse(&cmd_attest, why);
 }
 
 /* A value of an option. Return: EXIT_OK, or usage() */

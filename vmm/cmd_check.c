@@ -23,8 +23,7 @@ static int check_file(const char *path, bool check_files)
 
 static int usage(const char *why)
 {
-	log_err("check: %s; usage: csvvmm check %s", why, cmd_check.args);
-	return EXIT_USAGE;
+	return command_misuse(&cmd_check, why);
 }
 
 static int run_check(int argc, char **argv)

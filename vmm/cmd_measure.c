@@ -15,6 +15,7 @@
 #include "vmm/launch.h"
 #include "vmm/launch_files.h"
 #include "vmm/measure.h"
+#include "vmm/owner.h"
 
 /* What the command line asks for. */
 struct measure_args {
@@ -25,13 +26,12 @@ struct measure_args {
 	int c_bit; /* -1: this machine's */
 	bool explain, json;
 	uint8_t nonce[PSP_NONCE_SIZE];
-	unsigned major, minor, build;
+	struct owner_firmware firmware;
 };
 
 static int usage(const char *why)
 {
-	log_err("measure: %s; usage: csvvmm measure %s", why, cmd_measure.args);
-	return EXIT_USAGE;
+	return command_misuse(&cmd_measure, why);
 }
 
 static int take_profile(struct measure_args *a, const char *text)
@@ -39,17 +39,6 @@ static int take_profile(struct measure_args *a, const char *text)
 	a->has_profile = true;
 	a->profile = !strcmp(text, "amd") ? PSP_AMD : PSP_HYGON;
 	return !strcmp(text, "amd") || !strcmp(text, "hygon") ? 0 : -EINVAL;
-}
-
-static int take_firmware(struct measure_args *a, const char *text)
-{
-	char end;
-
-	a->has_firmware = true;
-	if (sscanf(text, "%3u.%3u.%9u%c", &a->major, &a->minor, &a->build,
-		   &end) != 3)
-		return -EINVAL;
-	return a->major < 256 && a->minor < 256 ? 0 : -EINVAL;
 }
 
 static int take_c_bit(struct measure_args *a, const char *text)
@@ -83,9 +72,10 @@ static int take_value(struct measure_args *a, int c, const char *text)
 			       ? usage("--nonce takes 32 hexadecimal digits")
 			       : EXIT_OK;
 	case 'f':
-		return take_firmware(a, text) < 0
-			       ? usage("--firmware takes MAJOR.MINOR.BUILD")
-			       : EXIT_OK;
+		a->has_firmware = true;
+		return owner_firmware(text, &a->firmware)
+			       ? EXIT_OK
+			       : usage("--firmware takes MAJOR.MINOR.BUILD");
 	case 't':
 		a->tik = text;
 		return EXIT_OK;
@@ -272,8 +262,8 @@ static int measurement(const struct measure_args *a, const struct config *cfg,
 
 	if (r < 0)
 		return r;
-	r = psp_measure(psp_suite(m->profile), tik.data, (uint8_t)a->major,
-			(uint8_t)a->minor, (uint8_t)a->build, cfg->csv.policy,
+	r = psp_measure(psp_suite(m->profile), tik.data, a->firmware.major,
+			a->firmware.minor, a->firmware.build, cfg->csv.policy,
 			m->digest, a->nonce, mac);
 	OPENSSL_cleanse(tik.data, tik.len);
 	free(tik.data);

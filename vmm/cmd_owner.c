@@ -43,14 +43,7 @@ struct owner_out {
 	size_t len;
 };
 
-static int usage(const struct command *cmd, const char *why)
-{
-	log_err("%s: %s; usage: csvvmm %s %s", cmd->name, why, cmd->name,
-		cmd->args);
-	return EXIT_USAGE;
-}
-
-/* A value of an option. Return: EXIT_OK, or usage() */
+/* A value of an option. Return: EXIT_OK, or EXIT_USAGE */
 static int take_value(const struct command *cmd, struct owner_args *a, int c)
 {
 	bool session = cmd == &cmd_owner_session;
@@ -63,19 +56,23 @@ static int take_value(const struct command *cmd, struct owner_args *a, int c)
 		a->has_policy = true;
 		return owner_number(optarg, &a->policy)
 			       ? EXIT_OK
-			       : usage(cmd, "--policy takes a number of 32 bits");
+			       : command_misuse(
+					 cmd,
+					 "--policy takes a number of 32 bits");
 	}
 	if (c == 'd' && !session) {
 		a->has_digest = true;
 		return hex_decode(optarg, a->digest, sizeof(a->digest)) < 0
-			       ? usage(cmd, "--digest takes 64 hexadecimal digits")
+			       ? command_misuse(
+					 cmd,
+					 "--digest takes 64 hexadecimal digits")
 			       : EXIT_OK;
 	}
 	if ((c == 'r' || c == 'c') && session)
 		return owner_certs_take(&a->certs, optarg, c == 'r') < 0
-			       ? usage(cmd, "too many files")
+			       ? command_misuse(cmd, "too many files")
 			       : EXIT_OK;
-	return usage(cmd, "unknown option, or one without its value");
+	return command_misuse(cmd, "unknown option, or one without its value");
 }
 
 /* Return: EXIT_OK to go on */
@@ -103,12 +100,14 @@ static int parse_args(const struct command *cmd, int argc, char **argv,
 			return status;
 	}
 	if (!a->has_policy)
-		return usage(cmd, "--policy is needed: csvvmm measure prints it");
+		return command_misuse(
+			cmd, "--policy is needed: csvvmm measure prints it");
 	if (!session && !a->has_digest)
-		return usage(cmd, "--digest is needed: csvvmm measure prints it");
+		return command_misuse(
+			cmd, "--digest is needed: csvvmm measure prints it");
 	if (argc - optind != (session ? 1 : 2))
-		return usage(cmd,
-			     session ? "one PLATFORM file is needed"
+		return command_misuse(
+			cmd, session ? "one PLATFORM file is needed"
 				     : "a MEASURED and a SECRET file are needed");
 	a->file = argv[optind];
 	a->secret = session ? NULL : argv[optind + 1];
@@ -322,8 +321,9 @@ static int check_measurement(const struct owner_args *a,
 		log_err("%s: no measurement in it", a->file);
 		return -EINVAL;
 	}
-	r = psp_measure(psp_suite(profile), keys->tik, f->major, f->minor,
-			f->build, a->policy, a->digest, f->nonce, want);
+	r = psp_measure(psp_suite(profile), keys->tik, f->firmware.major,
+			f->firmware.minor, f->firmware.build, a->policy,
+			a->digest, f->nonce, want);
 	if (r < 0)
 		return log_errno(r, "measurement");
 	if (!CRYPTO_memcmp(want, f->measurement, sizeof(want)))

@@ -46,6 +46,9 @@ extern const struct command cmd_launch_go;
 extern const struct command cmd_owner_session; /* vmm/cmd_owner.c */
 extern const struct command cmd_owner_secret;
 
+/* vmm/commands.c: a wrong command line, told in one line. Return: EXIT_USAGE */
+int command_misuse(const struct command *cmd, const char *why);
+
 struct json_t;
 
 /* vmm/cmd_ctl.c: send @request to the guest @name. Takes it over. Return: the

@@ -104,17 +104,10 @@ static int take_firmware(const char *path, const json_t *all,
 			 struct owner_facts *f)
 {
 	const char *text = json_string_value(json_object_get(all, "firmware"));
-	unsigned major, minor, build;
-	char end;
 
-	if (!text ||
-	    sscanf(text, "%3u.%3u.%9u%c", &major, &minor, &build, &end) != 3 ||
-	    major > 255 || minor > 255)
-		return bad_fact(path, "firmware");
-	f->major = (uint8_t)major;
-	f->minor = (uint8_t)minor;
-	f->build = (uint8_t)build;
-	return 0;
+	return text && owner_firmware(text, &f->firmware)
+		       ? 0
+		       : bad_fact(path, "firmware");
 }
 
 static int take_facts(const char *path, const json_t *all, struct owner_facts *f)
@@ -187,6 +180,19 @@ int owner_profile(const uint8_t *cert, size_t len, enum psp_profile *ret_profile
 		return 0;
 	}
 	return -EINVAL;
+}
+
+bool owner_firmware(const char *text, struct owner_firmware *ret_f)
+{
+	unsigned major, minor, build;
+	char end;
+
+	if (sscanf(text, "%3u.%3u.%9u%c", &major, &minor, &build, &end) != 3 ||
+	    major > 255 || minor > 255)
+		return false;
+	*ret_f = (struct owner_firmware){ (uint8_t)major, (uint8_t)minor,
+					  (uint8_t)build };
+	return true;
 }
 
 bool owner_number(const char *text, uint32_t *ret_v)

@@ -34,6 +34,12 @@ int owner_certs_take(struct owner_certs *c, const char *path, bool trusted);
 int owner_certs_load(struct owner_certs *c, enum psp_profile profile);
 void owner_certs_fini(struct owner_certs *c);
 
+/* Version of the firmware, as the measurement has it: the lowest 8 bits of the
+ * build. */
+struct owner_firmware {
+	uint8_t major, minor, build;
+};
+
 /**
  * struct owner_facts - What `launch-measure --json` printed
  *
@@ -43,7 +49,7 @@ void owner_certs_fini(struct owner_certs *c);
 struct owner_facts {
 	bool measured;
 	uint8_t measurement[32], nonce[16], digest[32];
-	uint8_t major, minor, build;
+	struct owner_firmware firmware;
 	struct launch_blob report, pdh, chain;
 };
 
@@ -57,6 +63,9 @@ void owner_facts_fini(struct owner_facts *f);
 
 /* Whose certificate is this PDH? Return: 0, or -EINVAL: nobody's */
 int owner_profile(const uint8_t *cert, size_t len, enum psp_profile *ret_profile);
+
+/* MAJOR.MINOR.BUILD. Return: false: it is none */
+bool owner_firmware(const char *text, struct owner_firmware *ret_f);
 
 /* A number of 32 bits, as C writes it. Return: false: it is none */
 bool owner_number(const char *text, uint32_t *ret_v);
