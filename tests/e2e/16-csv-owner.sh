@@ -55,30 +55,7 @@ block() {
 	awk -v h="$2" '$0 == h { on = 1 } on && /^```/ { if (n++) exit; next } on && n' "$1"
 }
 # pasted: a shell with a terminal and job control reads $TMP/block
-cat >"$TMP/paste.py" <<'END'
-import os, pty, select, signal, sys, time
-folder, block = sys.argv[1:]
-pid, master = pty.fork()
-if not pid:
-    os.chdir(folder)
-    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
-text = open(block).read() + 'echo "EN""D=$?"\nexit\n'
-seen = b""
-end = time.time() + 120
-for line in text.splitlines(keepends=True):
-    os.write(master, line.encode())
-while time.time() < end:
-    if not select.select([master], [], [], 1)[0]:
-        continue
-    try:
-        seen += os.read(master, 4096)
-    except OSError:
-        break
-else:
-    os.kill(pid, signal.SIGKILL)
-sys.stdout.write(seen.decode(errors="replace"))
-END
-pasted() { python3 "$TMP/paste.py" "$TMP/paste" "$TMP/block" >"$TMP/out" 2>&1; }
+pasted() { python3 tests/e2e/pty-shell.py "$TMP/paste" <"$TMP/block" >"$TMP/out" 2>&1; }
 
 block README.md '## Encrypted guests, without the hardware' >"$TMP/block"
 check "README: there is a block" has "$TMP/block" launch-go

@@ -162,9 +162,6 @@ case_sev_es() {
 
 # --- caches -------------------------------------------------------------------
 
-# violations: of the host, of guests with themselves, since the lab started
-violations() { python3 tests/e2e/sev.py watch | sed 's/^.*host=\([0-9]*\) guests=\([0-9]*\)$/\1 \2/'; }
-
 # The host that looks into a running guest's memory sees lines that the guest
 # did not flush, and need not: those are in $looked, and what the test of the
 # VMSA wrote. Linux clears its .bss..decrypted (2 MiB) as private memory, and maps it

@@ -134,4 +134,9 @@ status() {
 		sed -nE "s/.*\"$2\":(\[[^]]*\]|\"[^\"]*\"|[^,}]*).*/\1/p"
 }
 
+# --- the lab ------------------------------------------------------------------
+
+# violations: cache lines that a flush missed, of the host, of guests with themselves, since the lab started
+violations() { python3 tests/e2e/sev.py watch | sed 's/^.*host=\([0-9]*\) guests=\([0-9]*\)$/\1 \2/'; }
+
 finish() { echo "1..$tap_n"; exit $((tap_bad > 0)); }

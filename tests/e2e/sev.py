@@ -11,6 +11,8 @@ sev.py find PID TEXT
     looks for TEXT in the memory of a process, prints how many times it is there
 sev.py peek PID ADDRESS COUNT
     bytes of a csvvmm guest's memory as the host has them
+sev.py flip PID ADDRESS
+    a hostile host: changes a bit of that byte behind the VMM's back
 sev.py watch
     what the lab's coherency watch counted, as NAME=VALUE words (lab/README.md)
 sev.py counts
@@ -130,11 +132,24 @@ def find(pid, text):
     print(count)
 
 
-def peek(pid, gpa, count):
-    """Bytes of a guest of csvvmm as its VMM's process has them."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+def guest_memory(pid, gpa, mode):
+    """A csvvmm guest's memory as its VMM's process has it, at that address."""
+    with open(f"/proc/{pid}/maps") as maps:
         base = next(int(line.split("-")[0], 16) for line in maps if "csvvmm-guest-ram" in line)
-        mem.seek(base + gpa)
+    mem = open(f"/proc/{pid}/mem", mode, 0)
+    mem.seek(base + gpa)
+    return mem
+
+
+def flip(pid, gpa):
+    with guest_memory(pid, gpa, "r+b") as mem:
+        was = mem.read(1)[0]
+        mem.seek(-1, os.SEEK_CUR)
+        mem.write(bytes([was ^ 1]))
+
+
+def peek(pid, gpa, count):
+    with guest_memory(pid, gpa, "rb") as mem:
         data = mem.read(count)
     for at in range(0, count, 16):
         print(" " + data[at:at + 16].hex(" "))
@@ -185,6 +200,8 @@ if __name__ == "__main__":
         watch()
     elif words == ["counts"]:
         counts()
+    elif len(words) == 3 and words[0] == "flip":
+        flip(int(words[1]), int(words[2], 0))
     elif len(words) == 4 and words[0] == "peek":
         peek(int(words[1]), int(words[2], 0), int(words[3]))
     elif len(words) == 3 and words[0] == "find":
