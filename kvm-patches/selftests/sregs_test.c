@@ -7,8 +7,7 @@ GUEST_CODE(
 "modes:	mov	%cr0, %rax\n"
 "	or	$0x10000, %rax\n"	/* WP */
 "	mov	%rax, %cr0\n"
-"	mov	%cr4, %rax\n"
-"	or	$0x80, %rax\n"		/* PGE */
+"	mov	$0x6a0, %eax\n"		/* PGE; not the host's MCE, which KVM sets */
 "	mov	%rax, %cr4\n"
 "	mov	$0xc0000080, %ecx\n"
 "	rdmsr\n"

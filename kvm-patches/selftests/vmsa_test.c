@@ -124,13 +124,13 @@ static void test_send_arguments(void)
 	vm_launch(&src, count, count);
 	CHECK_EQ(vcpu_report(&src.vcpu[0]), 1);
 
-	/* no SEND_START yet */
+	/* no SEND_START yet; VMMs ask for the lengths before it */
 	p = packet(0);
 	CHECK_EQ(sev_cmd(&src, ID_SEND_UPDATE_VMSA, &p), -EIO);
 	CHECK_EQ(src.fw_error, FW_INVALID_GUEST_STATE);
 	p.trans_len = 0;
 	CHECK_EQ(sev_cmd(&src, ID_SEND_UPDATE_VMSA, &p), -EIO);
-	CHECK_EQ(src.fw_error, FW_INVALID_GUEST_STATE);
+	CHECK_EQ(src.fw_error, FW_INVALID_LEN);
 
 	vm_send_start(&src, &dst);
 
