@@ -9,9 +9,10 @@ static void vmgexit(void)
 	__asm__ volatile("rep; vmmcall" : : : "memory");
 }
 
-void give_up(const struct shim_config *cfg, uint8_t code)
+/* Asks the processor, not the configuration: that may be what is wrong. */
+void give_up(uint8_t code)
 {
-	if (cfg->flags & SHIM_FLAG_ES) {
+	if (rdmsr(MSR_SEV_STATUS) & SEV_STATUS_ES) {
 		wrmsr(MSR_GHCB, GHCB_MSR_TERMINATE | SHIM_REASON_SET << 12 |
 					(uint32_t)code << 16);
 		vmgexit();
@@ -35,14 +36,13 @@ void ghcb_init(const struct shim_config *cfg)
 	/* Protocols from .. to; the C-bit's position, which has to be ours. */
 	if ((v & 0xfff) != GHCB_MSR_INFO || (v >> 32 & 0xffff) > GHCB_VERSION ||
 	    v >> 48 < GHCB_VERSION || cfg->c_bit != 1ull << (v >> 24 & 63))
-		give_up(cfg, SHIM_GHCB_VERSION);
+		give_up(SHIM_GHCB_VERSION);
 	fill(shared(SHIM_GHCB), 0, PAGE);
 	wrmsr(MSR_GHCB, SHIM_GHCB);
 }
 
 /* Return: what the hypervisor answers, its SW_EXITINFO2 */
-static uint64_t ghcb_jump_table(const struct shim_config *cfg, uint64_t get,
-				uint64_t at)
+static uint64_t ghcb_jump_table(uint64_t get, uint64_t at)
 {
 	volatile uint64_t *g = shared(SHIM_GHCB);
 
@@ -53,13 +53,13 @@ static uint64_t ghcb_jump_table(const struct shim_config *cfg, uint64_t get,
 	((volatile uint16_t *)g)[GHCB_PROTOCOL / 2] = GHCB_VERSION;
 	vmgexit();
 	if ((uint32_t)g[GHCB_EXIT_INFO_1 / 8])
-		give_up(cfg, SHIM_JUMP_TABLE);
+		give_up(SHIM_JUMP_TABLE);
 	return g[GHCB_EXIT_INFO_2 / 8];
 }
 
-void ghcb_set_jump_table(const struct shim_config *cfg)
+void ghcb_set_jump_table(void)
 {
-	(void)ghcb_jump_table(cfg, 0, SHIM_JUMP);
-	if (ghcb_jump_table(cfg, 1, 0) != SHIM_JUMP)
-		give_up(cfg, SHIM_JUMP_TABLE);
+	(void)ghcb_jump_table(0, SHIM_JUMP);
+	if (ghcb_jump_table(1, 0) != SHIM_JUMP)
+		give_up(SHIM_JUMP_TABLE);
 }

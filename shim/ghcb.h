@@ -5,7 +5,10 @@
 /* Numbers of the guest-hypervisor communication block ([GHCB] 2.3, 2.6, 4.1),
  * for C and assembler. */
 #define MSR_GHCB       0xc0010130
-#define MSR_SEV_STATUS 0xc0010131
+#define MSR_SEV_STATUS 0xc0010131 /* [APM2] 15.34.10 */
+
+#define SEV_STATUS_SEV 1
+#define SEV_STATUS_ES  2
 
 #define GHCB_MSR_INFO	      0x001
 #define GHCB_MSR_INFO_REQUEST 0x002

@@ -52,12 +52,11 @@ static inline void *shared(uint64_t at)
 void flush(const void *at, size_t len);
 
 /* Say the code to the VMM and stop. */
-__attribute__((noreturn)) void give_up(const struct shim_config *cfg,
-				       uint8_t code);
+__attribute__((noreturn)) void give_up(uint8_t code);
 
 void ghcb_init(const struct shim_config *cfg);
 /* Tell KVM where the AP jump table is. */
-void ghcb_set_jump_table(const struct shim_config *cfg);
+void ghcb_set_jump_table(void);
 
 void sha256(const void *data, uint64_t len, uint8_t out[32]);
 

@@ -17,9 +17,6 @@
 
 #define LINE 64u
 
-#define SEV_STATUS_SEV 1
-#define SEV_STATUS_ES  2
-
 #define RDRAND_TRIES 1000
 
 void flush(const void *at, size_t len)
@@ -31,7 +28,7 @@ void flush(const void *at, size_t len)
 	__asm__ volatile("mfence" : : : "memory");
 }
 
-static uint64_t random64(const struct shim_config *cfg)
+static uint64_t random64(void)
 {
 	uint64_t v;
 	unsigned i;
@@ -42,22 +39,22 @@ static uint64_t random64(const struct shim_config *cfg)
 		if (ok && v)
 			return v;
 	}
-	give_up(cfg, SHIM_NO_RANDOM);
+	give_up(SHIM_NO_RANDOM);
 }
 
 /* What is written with the C-bit must not be there without it. */
-static void check_c_bit(const struct shim_config *cfg)
+static void check_c_bit(void)
 {
 	volatile uint64_t *ours = (uint64_t *)SHIM_BOUNCE;
 	volatile uint64_t *host = shared(SHIM_BOUNCE);
-	uint64_t word = random64(cfg), seen;
+	uint64_t word = random64(), seen;
 
 	*ours = word;
 	flush((void *)SHIM_BOUNCE, PAGE);
 	seen = *host;
 	flush(shared(SHIM_BOUNCE), PAGE);
 	if (seen == word || *ours != word)
-		give_up(cfg, SHIM_BAD_C_BIT);
+		give_up(SHIM_BAD_C_BIT);
 }
 
 static void check_encryption(const struct shim_config *cfg)
@@ -67,8 +64,8 @@ static void check_encryption(const struct shim_config *cfg)
 	if (cfg->flags & SHIM_FLAG_ES)
 		want |= SEV_STATUS_ES;
 	if ((rdmsr(MSR_SEV_STATUS) & want) != want)
-		give_up(cfg, SHIM_UNENCRYPTED);
-	check_c_bit(cfg);
+		give_up(SHIM_UNENCRYPTED);
+	check_c_bit();
 }
 
 static void take_page(uint64_t at)
@@ -78,20 +75,36 @@ static void take_page(uint64_t at)
 	copy((void *)at, (void *)SHIM_BOUNCE, PAGE);
 }
 
+static bool hash_is(const void *data, uint64_t len, const uint8_t want[32])
+{
+	uint8_t hash[32];
+	unsigned i;
+
+	sha256(data, len, hash);
+	for (i = 0; i < sizeof(hash); i++)
+		if (hash[i] != want[i])
+			return false;
+	return true;
+}
+
+/* Read with the C-bit: should that be wrong, it is noise. */
+static bool config_is_whole(const struct shim_config *cfg)
+{
+	return cfg->magic == SHIM_MAGIC && cfg->version == SHIM_VERSION &&
+	       hash_is(cfg, SHIM_CONFIG_HASHED,
+		       (const uint8_t *)cfg + SHIM_CONFIG_HASHED);
+}
+
 static void take_piece(const struct shim_config *cfg, unsigned i)
 {
 	const struct shim_piece *piece = &cfg->piece[i];
 	const struct shim_range *r = &piece->range;
-	uint8_t hash[32];
 	uint64_t off;
-	unsigned b;
 
 	for (off = 0; off < r->len; off += PAGE)
 		take_page(r->at + off);
-	sha256((void *)r->at, r->len, hash);
-	for (b = 0; b < sizeof(hash); b++)
-		if (hash[b] != piece->sha256[b])
-			give_up(cfg, (uint8_t)(SHIM_BAD_HASH + i));
+	if (!hash_is((void *)r->at, r->len, piece->sha256))
+		give_up((uint8_t)(SHIM_BAD_HASH + i));
 }
 
 static void clear_jump_table(void)
@@ -106,9 +119,8 @@ void shim_main(const struct shim_config *cfg)
 {
 	unsigned i;
 
-	/* Read with the C-bit. Should that be wrong, it is noise. */
-	if (cfg->magic != SHIM_MAGIC || cfg->version != SHIM_VERSION)
-		give_up(cfg, SHIM_BAD_CONFIG);
+	if (!config_is_whole(cfg))
+		give_up(SHIM_BAD_CONFIG);
 	check_encryption(cfg);
 	if (cfg->flags & SHIM_FLAG_ES)
 		ghcb_init(cfg);
@@ -118,6 +130,6 @@ void shim_main(const struct shim_config *cfg)
 		take_piece(cfg, i);
 	if (cfg->flags & SHIM_FLAG_ES) {
 		clear_jump_table();
-		ghcb_set_jump_table(cfg);
+		ghcb_set_jump_table();
 	}
 }

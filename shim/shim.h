@@ -22,6 +22,11 @@
  *   0x76000  stack, then a page to copy by; private
  */
 #define SHIM_BASE   0x70000
+
+/* The page for an owner's secret: private and not measured. The shim does not
+ * touch it; Linux shows it to user space. */
+#define SHIM_SECRET 0x6f000
+
 #define SHIM_CODE   0x70000
 #define SHIM_CONFIG 0x71000
 #define SHIM_PML4   0x72000
@@ -72,7 +77,12 @@
 #include <stdint.h>
 
 #define SHIM_MAGIC   0x4d49485356565343 /* "CSVVSHIM" */
-#define SHIM_VERSION 1
+#define SHIM_VERSION 2
+
+/* So much of the page is hashed; the SHA-256 follows, and says that the page is
+ * whole. Memory encryption has no integrity: what was measured may be noise by
+ * the time it is read, if the host wants that. */
+#define SHIM_CONFIG_HASHED 4032
 
 #define SHIM_PIECES_MAX 48
 #define SHIM_CLEAR_MAX	4
@@ -105,7 +115,7 @@ struct shim_config {
 	struct shim_range clear[SHIM_CLEAR_MAX];
 	struct shim_piece piece[SHIM_PIECES_MAX];
 };
-_Static_assert(sizeof(struct shim_config) <= 4096, "one page");
+_Static_assert(sizeof(struct shim_config) <= SHIM_CONFIG_HASHED, "one page");
 #endif
 
 #endif

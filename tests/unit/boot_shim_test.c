@@ -110,6 +110,9 @@ static void pieces_are_hashed(void **state)
 	}
 	assert_int_equal(cfg.n_pieces, p);
 	assert_true(p >= 4);
+	assert_int_equal(gmem_read(&gm, SHIM_CONFIG, buf, 4096), 0);
+	SHA256(buf, SHIM_CONFIG_HASHED, hash);
+	assert_memory_equal(buf + SHIM_CONFIG_HASHED, hash, 32);
 	gmem_fini(&gm);
 }
 
