@@ -213,6 +213,8 @@ int config_check_csv(struct config_draft *d)
 	if (csv->user_id)
 		csv->policy |= CSV_POLICY_REUSE_ASID;
 	csv->policy |= csv->min_api >> 8 << 16 | (csv->min_api & 0xff) << 24;
+	if (!r && config_csv_real(csv))
+		r = config_add_swiotlb(d);
 	return r;
 }
 

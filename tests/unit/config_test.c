@@ -390,6 +390,34 @@ static uint32_t policy_of(const char *text)
 	return policy;
 }
 
+static void cmdline_of(const char *text, const char *want)
+{
+	struct config cfg;
+
+	good(text, &cfg);
+	assert_string_equal(cfg.cmdline, want);
+	config_fini(&cfg);
+}
+
+/* In slabs of 2 KiB: 16 MiB, 32 MiB a disk queue, 18 MiB a network; an eighth
+ * of memory, but at least 16 MiB. Linux takes the last swiotlb= of several. */
+static void test_csv_swiotlb(void **state)
+{
+	(void)state;
+	cmdline_of(KERNEL CSV, "swiotlb=8192");
+	cmdline_of(KERNEL "cmdline='a b'\n" CSV, "swiotlb=8192 a b");
+	cmdline_of(KERNEL "cmdline='swiotlb=1'\n" CSV, "swiotlb=8192 swiotlb=1");
+	cmdline_of(KERNEL "memory='4G'\n" CSV
+			  "[[disk]]\npath='d'\nqueues=2\n[[net]]\ntap='t'\n",
+		   "swiotlb=50176");
+	cmdline_of(KERNEL CSV "[[disk]]\npath='d'\nqueues=2\n[[net]]\ntap='t'\n",
+		   "swiotlb=32768");
+	cmdline_of(KERNEL "memory='64M'\n" CSV "[[disk]]\npath='d'\n",
+		   "swiotlb=8192");
+	cmdline_of(KERNEL "cmdline='c'\n" CSV "backend='model'\n", "c");
+	cmdline_of(KERNEL "cmdline='c'\n[[disk]]\npath='d'\n", "c");
+}
+
 /* [csv-abi] 6.1: NODBG 1, NOKS 2, ES 4, NOSEND 8, DOMAIN 10, SEV 20, REUSE 80;
  * API major in bits 16 to 23, minor in 24 to 31. */
 static void test_csv_policy(void **state)
@@ -734,6 +762,7 @@ int main(void)
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_csv_policy),
+		cmocka_unit_test(test_csv_swiotlb),
 		cmocka_unit_test(test_csv_refused),
 		cmocka_unit_test(test_csv_secrets),
 		cmocka_unit_test(test_disks),
