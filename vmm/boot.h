@@ -16,7 +16,9 @@ struct psp_hash;
  *   0x00001000  page tables for entry: identity map of the first 4 GiB
  *   0x00007000  boot_params ("zero page")
  *   0x00008000  stack top for an ELF guest's first instructions
+ *   0x00009000  setup_data of an encrypted guest
  *   0x00020000  kernel command line
+ *   0x0006f000  its owner's secret
  *   0x00070000  the shim of an encrypted guest, 32 KiB (shim/shim.h); it has
  *               GDT, page tables and stack of its own
  *   0x000e0000  ACPI tables (e820 type 3), at most 128 KiB
@@ -27,6 +29,7 @@ struct psp_hash;
 #define BOOT_PAGE_TABLES 0x1000
 #define BOOT_PARAMS	 0x7000
 #define BOOT_STACK	 0x8000
+#define BOOT_SETUP_DATA	 0x9000
 #define BOOT_CMDLINE	 0x20000
 #define BOOT_ACPI	 0xe0000
 #define BOOT_ACPI_SIZE	 0x20000
@@ -83,12 +86,15 @@ struct boot_opts {
  * @ap_entry:	Of the other vCPUs of a guest with encrypted registers; 0: they
  *		are as after a reset
  * @rsi:	boot_params (Linux); also given to ELF guests
+ * @secret:	Page for the owner's secret, that the guest's user space can
+ *		read; 0: there is none
  * @region:	All that was put into memory, by address, without overlap: what
  *		a launch measures (or stages), in this order
  */
 struct boot_info {
 	gpa_t entry, ap_entry;
 	gpa_t rsi;
+	gpa_t secret;
 	gpa_t rsp;
 	gpa_t cr3;
 	gpa_t gdt;

@@ -99,5 +99,7 @@ int boot_write_tables(struct gmem *gm, struct boot_info *info);
 int boot_write_reset(struct gmem *gm);
 /* boot_params with the e820 map. */
 int boot_write_params(struct gmem *gm, const struct boot_place *place);
+/* What boot_params of a guest with a shim points to. */
+int boot_write_setup_data(struct gmem *gm);
 
 #endif

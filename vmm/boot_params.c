@@ -18,6 +18,8 @@ static_assert(offsetof(struct boot_params, hdr) == BOOT_HDR_OFF, "[BOOT] 1.3");
 static_assert(offsetof(struct boot_params, edd_mbr_sig_buffer) == BOOT_HDR_END,
 	      "setup header must not run into the next field");
 
+#define SECRET_TYPE 0x56565343 /* "CSVV": nothing that Linux knows */
+
 #define E820_RAM      1
 #define E820_RESERVED 2
 #define E820_ACPI     3
@@ -174,6 +176,26 @@ static void fill_elf_header(struct setup_header *h, const struct boot_place *pla
 	h->cmdline_size = htole32(place->cmdline_max);
 }
 
+/*
+ * Linux reserves the page and shows it to root, by
+ * /sys/kernel/boot_params/setup_data/0/data ([BOOT] 1.3, setup_data).
+ */
+int boot_write_setup_data(struct gmem *gm)
+{
+	struct {
+		struct setup_data head;
+		struct setup_indirect body;
+	} d = {
+		.head.type = htole32(SETUP_INDIRECT),
+		.head.len = htole32(sizeof(d.body)),
+		.body.type = htole32(SECRET_TYPE),
+		.body.len = htole64(PAGE_SIZE),
+		.body.addr = htole64(SHIM_SECRET),
+	};
+
+	return gmem_write(gm, BOOT_SETUP_DATA, &d, sizeof(d));
+}
+
 int boot_write_params(struct gmem *gm, const struct boot_place *place)
 {
 	struct boot_params bp;
@@ -191,7 +213,7 @@ int boot_write_params(struct gmem *gm, const struct boot_place *place)
 	/* What KASLR did is for the kernel itself to note. */
 	bp.hdr.loadflags &= (uint8_t)~KASLR_FLAG;
 	/* A file has no business to bring a list of its own. */
-	bp.hdr.setup_data = 0;
+	bp.hdr.setup_data = place->shim ? htole64(BOOT_SETUP_DATA) : 0;
 	bp.hdr.cmd_line_ptr = htole32(BOOT_CMDLINE);
 	bp.hdr.ramdisk_image = htole32((uint32_t)place->initrd);
 	bp.hdr.ramdisk_size = htole32((uint32_t)place->initrd_size);

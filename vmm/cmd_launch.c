@@ -145,25 +145,28 @@ static int secret_main(int argc, char **argv)
 	struct launch_blob header = { 0 }, data = { 0 };
 	struct launch_args a = { 0 };
 	json_t *answer = NULL;
-	uint64_t at;
+	json_t *request;
+	uint64_t at = 0;
 
 	if (parse_args(&cmd_launch_secret, argc, argv, &a) != EXIT_OK)
 		return EXIT_USAGE;
-	if (a.n != 4 || !state_name_valid(a.words[0]))
+	if ((a.n != 3 && a.n != 4) || !state_name_valid(a.words[0]))
 		return usage_error(&cmd_launch_secret);
-	if (!take_address(a.words[3], &at)) {
+	if (a.n == 4 && !take_address(a.words[3], &at)) {
 		log_err("launch-secret: ADDRESS \"%s\" is no address, such as 0x80000",
 			a.words[3]);
 		return EXIT_USAGE;
 	}
 	if (blob_read("header", a.words[1], LAUNCH_HEADER_SIZE, 0, &header) == 0 &&
-	    blob_read("secret", a.words[2], 0, CONTROL_SECRET_MAX, &data) == 0)
-		answer = command_ask(
-			a.words[0],
-			json_pack("{s:s, s:o, s:o, s:I, s:b}", "cmd",
-				  "launch-secret", "header", json_blob(&header),
-				  "data", json_blob(&data), "addr",
-				  (json_int_t)at, "force", a.force));
+	    blob_read("secret", a.words[2], 0, CONTROL_SECRET_MAX, &data) == 0) {
+		request = json_pack("{s:s, s:o, s:o, s:b}", "cmd",
+				    "launch-secret", "header", json_blob(&header),
+				    "data", json_blob(&data), "force", a.force);
+		if (a.n == 4)
+			json_object_set_new(request, "addr",
+					    json_integer((json_int_t)at));
+		answer = command_ask(a.words[0], request);
+	}
 	free(header.data);
 	free(data.data);
 	json_decref(answer);
@@ -197,12 +200,14 @@ const struct command cmd_launch_measure = {
 
 const struct command cmd_launch_secret = {
 	.name = "launch-secret",
-	.args = "[--force] NAME HEADER DATA ADDRESS",
+	.args = "[--force] NAME HEADER DATA [ADDRESS]",
 	.summary = "put an encrypted secret into a guest that waits for its owner",
 	.run = secret_main,
 	.help = "HEADER and DATA are files that 'csvvmm owner-secret' makes: the 52 bytes of a\n"
 		"packet header and the ciphertext, 16 to 2048 bytes, as bytes or base64. ADDRESS\n"
-		"is where it goes in the guest's memory, a multiple of 16.\n\n"
+		"is where it goes in the guest's memory, a multiple of 16. Without it, Linux\n"
+		"shows the secret in /sys/kernel/boot_params/setup_data/0/data (not with\n"
+		"backend = \"model\").\n\n"
 		"  --force  even where it overwrites what was measured\n",
 };
 

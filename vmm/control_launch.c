@@ -197,9 +197,13 @@ static int take_place(const struct vm *vm, const json_t *req, size_t len,
 	const json_t *force = json_object_get(req, "force");
 	const struct boot_region *over;
 	struct iovec iov;
-	gpa_t at = (gpa_t)json_integer_value(addr);
+	gpa_t at = addr ? (gpa_t)json_integer_value(addr) : vm->boot.secret;
 
-	if (!json_is_integer(addr) || json_integer_value(addr) < 0)
+	if (!addr && !at)
+		return control_fail(err, -EINVAL,
+				    "this guest has no page for secrets: an "
+				    "address is needed");
+	if (addr && (!json_is_integer(addr) || json_integer_value(addr) < 0))
 		return control_fail(err, -EINVAL,
 				    "the key \"addr\" must be an address");
 	if (force && !json_is_boolean(force))

@@ -152,8 +152,9 @@ refused "the highest address" 1 "no guest memory" secret early "$TMP/hdr" "$TMP/
 refused "a length" 1 "the secret has 20 bytes" secret early "$TMP/hdr" "$TMP/bin20" 0x80000
 refused "a header's length" 1 "needed: 52 bytes" secret early "$TMP/bin" "$TMP/bin" 0x80000
 refused "no address" 2 "0x8z" secret early "$TMP/hdr" "$TMP/bin" 0x8z
+refused "no address, and no page for it" 1 "no page for secrets" secret early "$TMP/hdr" "$TMP/bin"
 expect "launch-secret: too few words" 2 "$TMP/out" "$CSVVMM" launch-secret early "$TMP/hdr"
-check "says which" has "$TMP/out" "NAME HEADER DATA ADDRESS"
+check "says which" has "$TMP/out" "NAME HEADER DATA [ADDRESS]"
 check "and where it is explained" has "$TMP/out" "--help"
 
 # --- garbage on the control socket -----------------------------------------------------
