@@ -289,15 +289,23 @@ static void print_devices(const json_t *answer, const char *key)
 	printf("%s\n", json_array_size(list) ? "" : " none");
 }
 
-static void print_exits(const json_t *answer)
+static void print_exits(json_t *answer)
 {
 	const json_t *list = json_object_get(answer, "exits");
-	const json_t *item;
+	const char *kind, *comma = "";
+	json_t *item;
 	size_t i;
 
 	printf("%-14s", "exits");
 	json_array_foreach(list, i, item)
 		printf(" %" JSON_INTEGER_FORMAT, json_integer_value(item));
+	printf("\n%-14s", "by kind");
+	json_object_foreach(json_object_get(answer, "exits_by"), kind, item)
+	{
+		printf("%s %s %" JSON_INTEGER_FORMAT, comma, kind,
+		       json_integer_value(item));
+		comma = ",";
+	}
 	putchar('\n');
 }
 

@@ -119,6 +119,23 @@ static void status_devices(const struct config *cfg, json_t *reply)
 	json_object_set_new(reply, "nets", nets);
 }
 
+static json_t *exits_by_kind(const struct vm *vm)
+{
+	static const char *const name[] = {
+		[VM_EXIT_PORT] = "port",
+		[VM_EXIT_MMIO] = "mmio",
+		[VM_EXIT_HYPERCALL] = "hypercall",
+		[VM_EXIT_MSR] = "msr",
+		[VM_EXIT_OTHER] = "other",
+	};
+	json_t *by = json_object();
+	unsigned i;
+
+	for (i = 0; i < VM_EXITS; i++)
+		json_object_set_new(by, name[i], json_u64(vm->exits[i]));
+	return by;
+}
+
 static int ctl_status(struct vm *vm, const json_t *req, json_t *reply,
 		      struct control_error *err)
 {
@@ -135,6 +152,7 @@ static int ctl_status(struct vm *vm, const json_t *req, json_t *reply,
 	json_object_set_new(reply, "memory", json_u64(vm->cfg->memory));
 	status_times(vm, reply);
 	json_object_set_new(reply, "exits", exits);
+	json_object_set_new(reply, "exits_by", exits_by_kind(vm));
 	json_object_set_new(reply, "config", json_path(vm->cfg->file));
 	json_object_set_new(reply, "kernel", json_path(vm->cfg->kernel));
 	status_devices(vm->cfg, reply);

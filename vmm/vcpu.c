@@ -199,11 +199,29 @@ static void (*const exit_handler[])(struct vcpu *v) = {
 	[KVM_EXIT_X86_WRMSR] = vm_pages_wrmsr,
 };
 
+static enum vm_exit exit_kind(uint32_t reason)
+{
+	switch (reason) {
+	case KVM_EXIT_IO:
+		return VM_EXIT_PORT;
+	case KVM_EXIT_MMIO:
+		return VM_EXIT_MMIO;
+	case KVM_EXIT_HYPERCALL:
+		return VM_EXIT_HYPERCALL;
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		return VM_EXIT_MSR;
+	default:
+		return VM_EXIT_OTHER;
+	}
+}
+
 static void vcpu_exit(struct vcpu *v)
 {
 	uint32_t reason = v->run->exit_reason;
 
 	atomic_fetch_add_explicit(&v->exits, 1, memory_order_relaxed);
+	v->vm->exits[exit_kind(reason)]++;
 	if (reason < ARRAY_SIZE(exit_handler) && exit_handler[reason]) {
 		exit_handler[reason](v);
 		return;

@@ -31,6 +31,16 @@ struct vcpu {
 	_Atomic uint64_t exits;
 };
 
+/* Why a vCPU came to user space; names in vmm/control_cmds.c. */
+enum vm_exit {
+	VM_EXIT_PORT,
+	VM_EXIT_MMIO,
+	VM_EXIT_HYPERCALL,
+	VM_EXIT_MSR,
+	VM_EXIT_OTHER,
+	VM_EXITS
+};
+
 enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
 /**
@@ -53,6 +63,7 @@ struct vm_pages {
  * @run_size:	Bytes of each vCPU's run page
  * @launch:	Of an encrypted guest, else NULL
  * @wait_for_owner: vCPUs start when the owner says so, by the control socket
+ * @exits:	User-space exits of all vCPUs by kind; vm.lock
  * @start_ns, @first_run_ns: CLOCK_MONOTONIC marks for `status` and bench
  */
 struct vm {
@@ -67,6 +78,7 @@ struct vm {
 	enum vm_state state;
 	bool want_pause, quit;
 	pthread_cond_t resume;
+	uint64_t exits[VM_EXITS];
 	uint64_t start_ns, first_run_ns;
 	struct boot_info boot;
 	struct launch *launch;

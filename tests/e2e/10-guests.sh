@@ -97,6 +97,7 @@ sleep 0.5
 before=$(status idle exits)
 sleep 3
 after=$(status idle exits)
+check "idle: the kinds add up" [ "$("$CSVVMM" status --json idle | jq '(.exits | add) == (.exits_by | add)')" = true ]
 check "idle: 0 user-space exits ($before -> $after)" \
 	[ -n "$before" -a "$before" = "$after" ]
 check "idle: kill" "$CSVVMM" kill idle
