@@ -16,13 +16,14 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	export LAB_QEMU
 	kit=$(lab/guest) && LAB_KERNEL=${LAB_KERNEL:-$(lab/build-kernel)/vmlinux} || exit 1
 	export LAB_KERNEL
+	small=$(lab/build-kernel --guest)/vmlinuz || exit 1
 	rm -rf "$TMP"
 	n=0 bad=0 seconds=1400
 	[ -z "${FULL:-}" ] || seconds=5400
 	# One plan for both: the second goes on counting.
 	for cpu in ${CPUS:-hygon ${FULL:+amd}}; do
 		out=$(mktemp)
-		lab/run --cpu "$cpu" --coherency count -m 5G -t "$seconds" -- env "BUILD=$BUILD" "KIT=$kit" "CASES=${CASES:-}" \
+		lab/run --cpu "$cpu" --coherency count -m 5G -t "$seconds" -- env "BUILD=$BUILD" "KIT=$kit" "SMALL_KERNEL=$small" "CASES=${CASES:-}" \
 			"LIMIT=${LIMIT:-}" "FULL=${FULL:-}" "FROM=$n" bash tests/e2e/72-csv-guests.sh | tee "$out"
 		[ "${PIPESTATUS[0]}" = 0 ] || bad=1
 		n=$((n + $(grep -cE '^(not )?ok ' "$out")))
@@ -64,14 +65,14 @@ guest() {
 
 # --- disk, network, processors; what the owner predicts, what the host sees -----
 
-# linux TYPE VCPUS [MORE]: what `make demo` does, and the shutdown that follows; MORE for [csv]
+# linux TYPE VCPUS [MORE] [KERNEL]: what `make demo` does, and the shutdown that follows; MORE for [csv]
 linux() {
-	local name="$1, $2 vCPUs${3:+, $3}" what status=0
-	CSV=$1 CSV_MORE=${3:-} CMDLINE='' LOOKED=$TMP/looked timeout -k 5 "$LIMIT" \
+	local name="$1, $2 vCPUs${3:+, $3}${4:+, small kernel}" what status=0
+	CSV=$1 CSV_MORE=${3:-} CMDLINE='' LOOKED=$TMP/looked KERNEL=${4:-} timeout -k 5 "$LIMIT" \
 		tests/e2e/linux-host "$CSVVMM" "$KIT" "$2" >"$TMP/out" 2>&1 </dev/null || status=$?
 	guests=$((guests + 1))
-	check "$name: boots, does its work, powers off with 0" [ $status -eq 0 ]
-	[ $status -eq 0 ] || tail -n 60 "$TMP/out" | sed 's/^/# /'
+	check "$name: boots, does its work, powers off with 0" [ "$status" -eq 0 ]
+	[ "$status" -eq 0 ] || tail -n 60 "$TMP/out" | sed 's/^/# /'
 	for what in sev digest told host-blind cpus disk-write disk-read net-ping net-tcp host-disk; do
 		check "$name: $what" has "$TMP/out" "PASS $what"
 	done
@@ -80,61 +81,158 @@ linux() {
 
 # How many vCPUs: all of it, on both machines, with FULL=1 (make soak), else a part.
 case $maker${FULL:+-full} in
-*-full) csv='1 2 4' csv2='1 2 4' all=2 tamper=1 ;;
-hygon) csv=2 csv2='1 4' all='' tamper=1 ;;
-*) csv='' csv2=4 all='' tamper='' ;;
+*-full) csv='1 2 4' csv2='1 2 4' all=2 small='1 2 4' tamper=1 ;;
+hygon) csv=2 csv2='1 4' all='' small=2 tamper=1 ;;
+*) csv='' csv2=4 all='' small='' tamper='' ;;
 esac
 
 # The host would find the text, if it were there to be found.
 case_plain() {
 	local status=0
 	CSV=none CMDLINE='' timeout -k 5 "$LIMIT" tests/e2e/linux-host "$CSVVMM" "$KIT" >"$TMP/out" 2>&1 </dev/null || status=$?
-	check "plain: boots, does its work, powers off with 0" [ $status -eq 0 ]
+	check "plain: boots, does its work, powers off with 0" [ "$status" -eq 0 ]
 	check "plain: the host sees the guest's text" has "$TMP/out" "PASS host-sees"
 }
 
 case_csv() {
 	local n
 	for n in $csv; do linux csv "$n"; done
+	[ -z "${FULL:-}" ] || for n in $small; do linux csv "$n" '' "$SMALL_KERNEL"; done
 }
 
 case_csv2() {
 	local n
 	for n in $csv2; do linux csv2 "$n"; done
+	for n in $small; do linux csv2 "$n" '' "$SMALL_KERNEL"; done
 	for n in $all; do linux csv2 "$n" 'measure = "all"'; done
 }
 
 # --- a hostile host -----------------------------------------------------------
 
-# tampered WHAT ADDRESS WORDS: changed after the measurement; the shim refuses
-tampered() {
-	local status
-	guest t csv2 ""
-	"$CSVVMM" run --wait-for-owner "$TMP/t.toml" >"$TMP/out" 2>&1 </dev/null &
+# held NAME: measured, waits for its owner; $pid, and $vmm, the process that has the guest's memory
+held() {
+	"$CSVVMM" run --wait-for-owner "$TMP/$1.toml" >"$TMP/out" 2>&1 </dev/null &
 	pid=$!
-	until grep -q 'waiting for the owner' "$TMP/out" || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
-	vmm=$("$CSVVMM" status --json t | jq -r .pid)
-	check "$1: changed" python3 tests/e2e/sev.py flip "$vmm" "$2"
-	"$CSVVMM" launch-go t >/dev/null
-	wait $pid
-	status=$?
+	"$CSVVMM" launch-measure --wait=60 --json "$1" >"$TMP/$1.json"
+	vmm=$("$CSVVMM" status --json "$1" | jq -r .pid)
+}
+
+# ended WHAT STATUS
+ended() {
+	local status=0
+	wait "$pid" || status=$?
 	pid=
-	check "$1: the guest ends with 14 ($status)" [ $status -eq 14 ]
-	check "$1: and says why" has "$TMP/out" "$3"
+	check "$1: the guest ends with $2 ($status)" [ "$status" -eq "$2" ]
+}
+
+# tampered WHAT HOW ADDRESS WORDS [FILE]: changed after the measurement; the shim refuses
+tampered() {
+	local poke
+	held t
+	python3 tests/e2e/sev.py "$2" "$vmm" "$3" ${5+"$5"} >"$TMP/poke" &
+	poke=$!
+	if [ "$2" = race ]; then
+		wait_for printed "$TMP/poke" racing
+	else
+		wait "$poke"
+	fi
+	check "$1: changed" [ $? -eq 0 ]
+	"$CSVVMM" launch-go t >/dev/null
+	ended "$1" 14
+	check "$1: and says why" has "$TMP/out" "$4"
+	wait "$poke"
 }
 
 case_tamper() {
-	local explain at
+	local what
 	[ -n "$tamper" ] || return 0
-	guest t csv2 ""
-	explain=$("$CSVVMM" measure --json --explain "$TMP/t.toml")
+	guest t csv2 "csvvmm.test=none" # should it start after all
+	"$CSVVMM" measure --json --explain "$TMP/t.toml" >"$TMP/explain"
 	# where WHAT: address of a piece
-	where() { jq -r --arg w "$1" '.regions[] | select(.what == $w) | .addr' <<<"$explain" | head -n 1; }
-	for what in kernel initrd cmdline boot_params acpi; do
-		at=$(where $what)
-		tampered "$what" $((at + 8)) "$what is not what was measured"
+	where() { jq -r --arg w "$1" '.regions[] | select(.what == $w) | .addr' "$TMP/explain" | head -n 1; }
+	for what in kernel initrd cmdline boot_params acpi setup_data; do
+		tampered "$what" flip $(($(where "$what") + 8)) "$what is not what was measured"
 	done
-	tampered "initrd, the end of its first page" $(($(where initrd) + 4095)) "initrd is not what was measured"
+	tampered "initrd, the end of its first page" flip $(($(where initrd) + 4095)) "initrd is not what was measured"
+	# Encrypted by then: noise, for the guest.
+	tampered "the shim's configuration" flip $(($(where 'shim config') + 24)) "its configuration is damaged"
+	tampered "the shim's configuration, its end" flip $(($(where 'shim config') + 4000)) "its configuration is damaged"
+	# Another kernel, after the right one was hashed.
+	head -c 1M "$KIT/initrd.img" >"$TMP/other"
+	tampered "another kernel" write $(($(where kernel))) "kernel is not what was measured" "$TMP/other"
+	# The first page of many: the host goes on long after the shim has copied it.
+	tampered "initrd, again and again" race $(($(where initrd) + 8)) "initrd is not what was measured"
+}
+
+# lied EVIL: another bit is measured; the owner sees it
+lied() {
+	local want
+	want=$("$CSVVMM" measure --json "$TMP/t.toml" | jq -r .digest)
+	EVIL=$1 LD_PRELOAD=${1:+$TMP/evil.so} held t
+	"$CSVVMM" attest --root model --digest "$want" "$TMP/t.json" >"$TMP/attest" 2>&1
+	echo $? >"$TMP/attest.status"
+	"$CSVVMM" kill t
+	wait "$pid"
+	pid=
+}
+
+case_digest() {
+	local evil
+	[ -n "$tamper" ] || return 0
+	gcc -O1 -shared -fPIC -o "$TMP/evil.so" tests/e2e/evil.c
+	guest t csv2 ""
+	lied ''
+	check "digest: the owner accepts what was predicted" [ "$(cat "$TMP/attest.status")" -eq 0 ]
+	for evil in data0 data1 data2 regs sregs; do
+		lied "$evil"
+		check "digest: a bit in $evil: the owner refuses" [ "$(cat "$TMP/attest.status")" -eq 1 ]
+		check "digest: a bit in $evil: because of the digest" has "$TMP/attest" "another launch digest"
+	done
+}
+
+# --- a guest's owner ------------------------------------------------------------
+
+case_owner() {
+	local policy secret='sesame, on real pages'
+	[ -n "$tamper" ] || return 0
+	guest o csv2 "csvvmm.test=secret secret_bytes=${#secret}"
+	policy=$("$CSVVMM" measure --json "$TMP/o.toml" | jq -r .policy)
+	held o
+	cp "$TMP/o.json" "$TMP/platform.json"
+	"$CSVVMM" kill o
+	wait "$pid"
+	mkdir "$TMP/owner"
+	expect "owner: a session for this host" 0 "$TMP/out" \
+		"$CSVVMM" owner-session --root model --policy "$policy" --dir "$TMP/owner" "$TMP/platform.json"
+	printf 'dh_cert = "%s"\nsession = "%s"\n' "$TMP/owner/owner.cert" "$TMP/owner/session.bin" >>"$TMP/o.toml"
+	held o
+	printf '%s' "$secret" >"$TMP/secret.txt"
+	expect "owner: a packet for this guest" 0 "$TMP/more" "$CSVVMM" owner-secret --policy "$policy" --dir "$TMP/owner" \
+		--digest "$("$CSVVMM" measure --json "$TMP/o.toml" | jq -r .digest)" "$TMP/o.json" "$TMP/secret.txt"
+	expect "owner: put into the guest" 0 "$TMP/more" \
+		"$CSVVMM" launch-secret o "$TMP/owner/secret.hdr" "$TMP/owner/secret.bin"
+	"$CSVVMM" launch-go o
+	ended owner 0
+	guests=$((guests + 1))
+	check "owner: Linux shows the secret" has "$TMP/out" "SECRET $secret"
+}
+
+# --- another kernel ---------------------------------------------------------------
+
+# kexec: the second kernel has one processor (shim/README.md)
+case_kexec() {
+	[ -n "$tamper" ] || return 0
+	mkdir "$TMP/disk"
+	gcc -O1 -static -o "$TMP/disk/kexec" tests/e2e/kexec.c
+	cp "$KIT/vmlinuz" "$KIT/initrd.img" "$TMP/disk"
+	tar -cf "$TMP/disk.tar" -C "$TMP/disk" .
+	guest k csv2 "expect_sev=2 csvvmm.test=kexec" 2
+	printf '[[disk]]\npath = "%s"\n' "$TMP/disk.tar" >>"$TMP/k.toml"
+	expect "kexec: ends with 0" 0 "$TMP/out" timeout -k 5 "$LIMIT" "$CSVVMM" run "$TMP/k.toml"
+	check "kexec: two processors before" has "$TMP/out" "PASS kexec-first 2"
+	check "kexec: one after" has "$TMP/out" "PASS kexec-second 1"
+	check "kexec: which knows that it is encrypted" has "$TMP/out" "PASS sev"
+	check "kexec: and reads a disk" has "$TMP/out" "PASS kexec-disk"
 }
 
 # --- caches -------------------------------------------------------------------
@@ -150,5 +248,5 @@ case_caches() {
 	check "caches: guests missed what Linux is known to miss, no more ($own)" [ "$own" = $((32768 * guests)) ]
 }
 
-for c in ${CASES:-plain csv csv2 tamper caches}; do "case_$c"; done
+for c in ${CASES:-plain csv csv2 tamper digest owner caches kexec}; do "case_$c"; done
 exit $((tap_bad > 0)) # the plan is the caller's

@@ -13,6 +13,10 @@ sev.py peek PID ADDRESS COUNT
     bytes of a csvvmm guest's memory as the host has them
 sev.py flip PID ADDRESS
     a hostile host: changes a bit of that byte behind the VMM's back
+sev.py write PID ADDRESS FILE
+    the same, with what the file holds
+sev.py race PID ADDRESS
+    says "racing", changes that byte back and forth as fast as it can, until the process is gone
 sev.py watch
     what the lab's coherency watch counted, as NAME=VALUE words (lab/README.md)
 sev.py counts
@@ -148,6 +152,23 @@ def flip(pid, gpa):
         mem.write(bytes([was ^ 1]))
 
 
+def write(pid, gpa, name):
+    with guest_memory(pid, gpa, "r+b") as mem, open(name, "rb") as f:
+        mem.write(f.read())
+
+
+def race(pid, gpa):
+    with guest_memory(pid, gpa, "r+b") as mem:
+        at, was = mem.tell(), mem.read(1)[0]
+        print("racing", flush=True)
+        # To a process that is gone, 0 bytes can be written, or it is an error.
+        try:
+            while all(os.pwrite(mem.fileno(), bytes([byte]), at) for byte in (was ^ 1, was)):
+                pass
+        except OSError:
+            pass
+
+
 def peek(pid, gpa, count):
     with guest_memory(pid, gpa, "rb") as mem:
         data = mem.read(count)
@@ -202,6 +223,10 @@ if __name__ == "__main__":
         counts()
     elif len(words) == 3 and words[0] == "flip":
         flip(int(words[1]), int(words[2], 0))
+    elif len(words) == 4 and words[0] == "write":
+        write(int(words[1]), int(words[2], 0), words[3])
+    elif len(words) == 3 and words[0] == "race":
+        race(int(words[1]), int(words[2], 0))
     elif len(words) == 4 and words[0] == "peek":
         peek(int(words[1]), int(words[2], 0), int(words[3]))
     elif len(words) == 3 and words[0] == "find":
