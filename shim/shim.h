@@ -21,7 +21,7 @@
  *   0x75000  AP jump table		private
  *   0x76000  stack, then a page to copy by; private
  */
-#define SHIM_BASE   0x70000
+#define SHIM_BASE 0x70000
 
 /* The page for an owner's secret: private and not measured. The shim does not
  * touch it; Linux shows it to user space. */

@@ -122,10 +122,8 @@ static void status_devices(const struct config *cfg, json_t *reply)
 static json_t *exits_by_kind(const struct vm *vm)
 {
 	static const char *const name[] = {
-		[VM_EXIT_PORT] = "port",
-		[VM_EXIT_MMIO] = "mmio",
-		[VM_EXIT_HYPERCALL] = "hypercall",
-		[VM_EXIT_MSR] = "msr",
+		[VM_EXIT_PORT] = "port",	   [VM_EXIT_MMIO] = "mmio",
+		[VM_EXIT_HYPERCALL] = "hypercall", [VM_EXIT_MSR] = "msr",
 		[VM_EXIT_OTHER] = "other",
 	};
 	json_t *by = json_object();
