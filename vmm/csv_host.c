@@ -5,6 +5,18 @@
 #include <errno.h>
 #include <string.h>
 
+bool csv_host_is_amd(void)
+{
+	char vendor[13] = "";
+	uint32_t eax, ebx, ecx, edx;
+
+	__cpuid(0, eax, ebx, ecx, edx);
+	memcpy(vendor, &ebx, 4);
+	memcpy(vendor + 4, &edx, 4);
+	memcpy(vendor + 8, &ecx, 4);
+	return !strcmp(vendor, "AuthenticAMD");
+}
+
 void csv_host_leaf(uint32_t leaf[4])
 {
 	memset(leaf, 0, 4 * sizeof(*leaf));

@@ -2,6 +2,7 @@
 #ifndef CSVVMM_VMM_CSV_HOST_H
 #define CSVVMM_VMM_CSV_HOST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What the processor says of memory encryption: [APM3] E.4.17; Hygon: CSV, CSV2,
@@ -12,6 +13,9 @@
 #define SEV_EAX_CSV3	  (1u << 30)
 #define SEV_EBX_CBIT(b)	  ((b)&0x3f)
 #define SEV_EBX_REDUCE(b) ((b) >> 6 & 0x3f)
+
+/* Is this AMD's, and not Hygon's? */
+bool csv_host_is_amd(void);
 
 /* EAX to EDX of that leaf; all 0 where there is none. */
 void csv_host_leaf(uint32_t leaf[4]);

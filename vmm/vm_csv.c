@@ -38,6 +38,8 @@ static int open_backend(struct vm *vm, const struct csv_backend **ret_ops,
 		return r < 0 ? log_errno(r, "model of the security processor")
 			     : 0;
 	}
+	if ((cfg->profile == CONFIG_CSV_AMD) != csv_host_is_amd())
+		log_warn("csv.profile is for another maker's processor than this host's: 'measure' and 'attest' would expect another digest");
 	*ret_ops = &csv_kvm_backend;
 	r = csv_kvm_open(vm->m.vm_fd, ret_be);
 	return r < 0 ? log_errno(r,
