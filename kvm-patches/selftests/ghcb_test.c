@@ -524,6 +524,7 @@ static void test_jump_table(void)
 
 int main(void)
 {
+	need_sev();
 	guest_signals();
 	TEST(test_capability());
 	TEST(test_wrong_kind(PLAIN));

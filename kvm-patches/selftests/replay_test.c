@@ -155,6 +155,7 @@ int main(void)
 		printf("1..0 # SKIP /dev/mem: %s\n", strerror(errno));
 		return 77;
 	}
+	need_sev();
 	guest_signals();
 	TEST(test_replay(SEV_ES));
 	TEST(test_replay(SEV_ES_TYPED));

@@ -443,6 +443,7 @@ static void test_amd(void)
 
 int main(void)
 {
+	need_sev();
 	guest_signals();
 	TEST(test_unencrypted(PLAIN));
 	TEST(test_unencrypted(SEV));

@@ -249,6 +249,7 @@ static void test_plain(void)
 
 int main(void)
 {
+	need_sev();
 	guest_signals();
 	TEST(test_plain());
 	TEST(test_set(false));
