@@ -315,6 +315,39 @@ static void test_busy(void)
 	vm_close(&dst);
 }
 
+/* What is longer than anything the firmware writes isn't allocated. */
+static void test_data_lengths(enum kind kind)
+{
+	static const uint32_t bad[] = { 16385, 0x800000, 0x7fffffff, 0xffffffff };
+	static uint8_t hdr[16384], trans[16384];
+	struct data_packet good = {
+		.hdr_uaddr = (uintptr_t)hdr, .hdr_len = sizeof(hdr),
+		.trans_uaddr = (uintptr_t)trans, .trans_len = sizeof(trans),
+		.guest_len = 4096,
+	}, p;
+	struct vm src, dst;
+	int i;
+
+	vm_open(&src, kind, 1);
+	vm_open(&dst, kind, 1);
+	vm_load(&src);
+	vm_launch(&src, count, count);
+	vm_send_start(&src, &dst);
+	good.guest_uaddr = (uintptr_t)src.mem;
+	for (i = 0; i < 4; i++) {
+		p = good;
+		p.hdr_len = bad[i];
+		CHECK_EQ(sev_cmd(&src, KVM_SEV_SEND_UPDATE_DATA, &p), -EINVAL);
+		p = good;
+		p.trans_len = bad[i];
+		CHECK_EQ(sev_cmd(&src, KVM_SEV_SEND_UPDATE_DATA, &p), -EINVAL);
+	}
+	p = good;
+	CHECK_EQ(sev_cmd(&src, KVM_SEV_SEND_UPDATE_DATA, &p), 0);
+	vm_close(&src);
+	vm_close(&dst);
+}
+
 /* A halted vCPU is woken by an interrupt on the other side, too. */
 static void test_halted(void)
 {
@@ -340,6 +373,7 @@ static void test_halted(void)
 
 int main(void)
 {
+	need_sev();
 	guest_signals();
 	TEST(test_extension());
 	TEST(test_wrong_kind(PLAIN));
@@ -348,6 +382,8 @@ int main(void)
 	TEST(test_migrate(SEV_ES_TYPED));
 	TEST(test_send_arguments());
 	TEST(test_receive_arguments());
+	TEST(test_data_lengths(SEV));
+	TEST(test_data_lengths(SEV_ES));
 	TEST(test_busy());
 	TEST(test_halted());
 	return test_report();
