@@ -247,11 +247,33 @@ static void test_plain(void)
 	vm_close(&vm);
 }
 
+/* In real mode, with EFER.LME and without CR4.PAE: the host must survive that. */
+static void test_real_mode(void)
+{
+	struct kvm_sregs s;
+	struct vm vm;
+
+	vm_open(&vm, PLAIN, 1);
+	must(xioctl(vm.vcpu[0].fd, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
+	s.cr0 = 0x10;
+	s.cr4 = 0;
+	s.efer = 0x100;
+	CHECK_EQ(xioctl(vm.vcpu[0].fd, KVM_SET_SREGS, &s), 0);
+	alarm(20);
+	vcpu_run(&vm.vcpu[0]); /* there is nothing at its reset vector */
+	alarm(0);
+	CHECK_EQ(xioctl(vm.vcpu[0].fd, KVM_GET_SREGS, &s), 0);
+	CHECK_EQ(s.cr0, 0x10);
+	CHECK_EQ(s.efer, 0x100);
+	vm_close(&vm);
+}
+
 int main(void)
 {
 	need_sev();
 	guest_signals();
 	TEST(test_plain());
+	TEST(test_real_mode());
 	TEST(test_set(false));
 	TEST(test_set(true));
 	TEST(test_bad());
