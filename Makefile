@@ -139,9 +139,9 @@ check: deps-check ## run every test that this machine can run (T=word: some; SAN
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run $(T)
 
 .PHONY: soak
-soak: deps-check ## full matrices and repeat counts (long, resumable)
+soak: deps-check ## full matrices and repeat counts (long, resumable; T=word: some)
 	$(Q)$(MAKE) --no-print-directory tests-build
-	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/soak
+	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/soak $(T)
 
 .PHONY: demo
 demo: deps-demo ## boot an unmodified Debian kernel under csvvmm
