@@ -89,7 +89,7 @@ case_amd() {
 # Each program knows what the other maker's machine has to refuse.
 both() {
 	local t
-	for t in batch_test batch_stress batch_ring batch_speed vmsa_test ghcb_test sregs_test reset_test; do
+	for t in batch_test batch_stress batch_ring batch_speed vmsa_test ghcb_test sregs_test reset_test chaos_test; do
 		run "$OURS" "$t"
 	done
 	for t in sev_smoke_test sev_init2_tests sev_migrate_tests; do
