@@ -22,14 +22,29 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	kit=$(lab/guest) && selftests=$(lab/selftests) && lab/build-kernel >/dev/null || exit 1
 	ours=$PWD/${BUILD:-build}/kvm-selftests
 	mkdir -p "$ours"
-	make -s -C kvm-patches/selftests OUT="$ours" "$ours/replay_test" >"$TMP/make" 2>&1 || {
+	make -s -C kvm-patches/selftests OUT="$ours" "$ours/replay_test" "$ours/hostile_test" >"$TMP/make" 2>&1 || {
 		sed 's/^/# /' "$TMP/make"
-		not_ok "the test of replayed registers builds"
+		not_ok "the tests of hostile hosts and guests build"
 		finish
 	}
 	rm -rf "$TMP"
-	exec lab/run --cpu amd --coherency count -m 5G -t 1400 -- env "KIT=$kit" "SELFTESTS=$selftests" "OURS=$ours" "CASES=${CASES:-}" \
-		"LIMIT=${LIMIT:-}" bash tests/e2e/70-lab-sev.sh
+	# machine "CASES" OPTION...: all of this script in the lab; it prints a plan of its own
+	bad=0
+	machine() {
+		local cases=$1
+		shift
+		lab/run -m 5G -t 1400 "$@" -- env "COST=${*: -1}" "KIT=$kit" "SELFTESTS=$selftests" "OURS=$ours" "CASES=$cases" \
+			"LIMIT=${LIMIT:-}" bash tests/e2e/70-lab-sev.sh || bad=1
+	}
+	machine "${CASES:-}" --cpu amd --coherency count
+	if [ -z "${CASES:-}" ]; then
+		machine gen1 --cpu amd --gen 1
+		machine gen1 --cpu hygon --gen 1
+		machine cost --cpu hygon --psp cheap
+		machine cost --cpu hygon --psp dear
+		machine "marker corrupt" --cpu amd --coherency corrupt
+	fi
+	exit "$bad"
 fi
 export KIT=${KIT:-$(lab/guest)} || exit 1
 SELFTESTS=${SELFTESTS:-$(lab/selftests)} || exit 1
@@ -97,6 +112,50 @@ case_replay() {
 	grep -v '^ok' "$TMP/replay" | sed 's/^/# /'
 	read -r after _ < <(violations)
 	looked=$((looked + after - before))
+}
+
+# --- guests that want the machine to fall ---------------------------------------
+
+case_hostile() {
+	timeout -k 5 "$LIMIT" "${OURS:-build/kvm-selftests}/hostile_test" >"$TMP/hostile" 2>&1 </dev/null
+	check "hostile guests: the next guest runs as if there had been none" [ $? -eq 0 ]
+	sed 's/^/# /' "$TMP/hostile"
+}
+
+# --- other machines ----------------------------------------------------------------
+
+case_gen1() {
+	local name=SEV
+	[ "$LAB_CPU" = amd ] || name=CSV
+	dmesg >"$TMP/dmesg"
+	check "$LAB_CPU, first generation: $name is enabled" grep -q "kvm_amd: $name enabled" "$TMP/dmesg"
+	check "$LAB_CPU, first generation: nothing of encrypted registers" [ "$(grep -cE 'SEV-ES|CSV2' "$TMP/dmesg")" = 0 ]
+	python3 tests/e2e/sev.py marker >"$TMP/marker"
+	check "$LAB_CPU, first generation: a launch" [ $? -eq 0 ]
+}
+
+# What a launch of two pages costs on the machine's clock, as the files of costs say it: so much for a command, so
+# much for a page. Two pages are launched, and one is decrypted, three times.
+case_cost() {
+	local mailbox page commands busy rest cost=$COST
+	mailbox=$(sed -n 's/^mailbox-ns=//p' "lab/psp-$cost")
+	page=$(sed -n 's/^page-ns=//p' "lab/psp-$cost")
+	python3 tests/e2e/sev.py marker >"$TMP/marker" || cat "$TMP/marker"
+	python3 tests/e2e/sev.py counts >"$TMP/counts"
+	commands=$(sed -n 's/^mailbox //p' "$TMP/counts")
+	busy=$(sed -n 's/^busy //p' "$TMP/counts")
+	rest=$((busy - commands * mailbox))
+	echo "# $cost: $commands commands, busy for $busy ns"
+	check "$cost: what the commands cost, and five pages" [ "$rest" -ge $((5 * page)) ]
+	check "$cost: no part of a page is left" [ $((rest % page)) = 0 ]
+	check "$cost: no more pages than were there" [ $((rest / page)) -le 20 ]
+}
+
+# Who writes to encrypted memory and does not flush finds noise there: the VMSA that is put back as it was.
+case_corrupt() {
+	timeout -k 5 "$LIMIT" "${OURS:-build/kvm-selftests}/replay_test" >"$TMP/replay" 2>&1 </dev/null
+	check "corrupt: a VMSA that was written without a flush is no VMSA" grep -q '^# line .*vcpu_report.*-1009' "$TMP/replay"
+	sed 's/^/# /' "$TMP/replay"
 }
 
 # --- Debian's QEMU, OVMF and guest kernel -------------------------------------
@@ -176,7 +235,7 @@ case_caches() {
 }
 linux_guests=0 looked=0
 
-for c in ${CASES:-host selftests marker replay plain sev sev_es caches}; do "case_$c"; done
+for c in ${CASES:-host selftests marker replay hostile plain sev sev_es caches}; do "case_$c"; done
 if [ -z "${CASES:-}" ]; then
 	check "no guest is left in the security processor" \
 		grep -q 'state=1 .*guests=0$' <(python3 tests/e2e/sev.py status)

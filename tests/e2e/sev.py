@@ -4,6 +4,8 @@
 
 sev.py status
     what /dev/sev says about the platform, as NAME=VALUE words
+sev.py id
+    the chip's identity, by GET_ID
 sev.py marker
     launches a guest of two pages that never runs; one PASS or FAIL line for each thing that the host must see of its
     memory: ciphertext at once, the text after DBG_DECRYPT, nothing useful from a copy at another address
@@ -83,6 +85,12 @@ def status():
     issue(os.open("/dev/sev", os.O_RDWR), 1, data)
     major, minor, state, flags, build, guests = struct.unpack("=BBBIBI", data)
     print(f"api={major}.{minor} state={state} flags={flags:#x} build={build} guests={guests}")
+
+
+def identity():
+    data = bytearray(64)
+    issue(os.open("/dev/sev", os.O_RDWR), 8, bytearray(struct.pack("=QI", address(data), len(data))))
+    print(data.hex())
 
 
 def marker():
@@ -205,6 +213,8 @@ def counts():
     """What the security processor did since the machine started, a line each."""
     regs = window()
     print(f"commands {regs[0x18100 // 8]}")
+    print(f"mailbox {regs[0x18110 // 8]}")
+    print(f"busy {regs[0x18150 // 8]}")
     print(f"hashed {regs[0x18140 // 8]}")
     print(f"encrypted {regs[0x18148 // 8]}")
     for number, name in LAUNCH.items():
@@ -215,6 +225,8 @@ if __name__ == "__main__":
     words = sys.argv[1:]
     if words == ["status"]:
         status()
+    elif words == ["id"]:
+        identity()
     elif words == ["marker"]:
         sys.exit(marker())
     elif words == ["watch"]:
