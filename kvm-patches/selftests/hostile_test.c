@@ -74,6 +74,8 @@ GUEST_CODE(
 "4:	cmp	$0xc0012000, %r14d\n"
 "	jne	1b\n"
 "	jmp	good\n"
+"code_go:	add	$8, %rsp\n" /* #GP after VMGEXIT */
+"	iretq\n"
 "code_skip:	add	$8, %rsp\n"
 "	addq	$2, (%rsp)\n"
 "	iretq\n"
@@ -93,6 +95,7 @@ GUEST_LABEL(msr);
 GUEST_LABEL(at);
 GUEST_LABEL(code);
 GUEST_LABEL(msrs);
+GUEST_LABEL(code_go);
 GUEST_LABEL(code_skip);
 GUEST_LABEL(host);
 GUEST_LABEL(host_skip);
@@ -137,7 +140,7 @@ int main(void)
 	guest_signals();
 	TEST(hostile(SEV_ES, msr, NULL));
 	TEST(hostile(SEV_ES, at, NULL));
-	TEST(hostile(SEV_ES, code, NULL));
+	TEST(hostile(SEV_ES, code, code_go));
 	TEST(hostile(SEV_ES, msrs, code_skip));
 	TEST(hostile(SEV_ES, host, code_skip));
 	TEST(hostile(SEV, msr, code_skip));
