@@ -16,6 +16,9 @@ if [ -z "${CSVVMM_IN_LAB:-}" ] && ! "$CSVVMM" doctor --can-run-linux >/dev/null 
 		skip "Linux guests" "no KVM that runs Linux here, and no qemu-system-x86_64 for the lab"
 		finish
 	fi
+	# Ours: nested SVM of Debian's QEMU sometimes gives an interrupt twice, or loses the host (lab/README.md).
+	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
+	export LAB_QEMU
 	kit=$(lab/guest) && lab/build-kernel >/dev/null || exit 1
 	rm -rf "$TMP"
 	exec lab/run -m 8G -t 1400 -- env "BUILD=$BUILD" "KIT=$kit" "CASES=${CASES:-}" "LIMIT=${LIMIT:-}" bash tests/e2e/60-linux.sh
