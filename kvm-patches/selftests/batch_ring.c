@@ -224,12 +224,16 @@ static void test_lock(void)
 	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int vm = vm_new(), r;
-	uint64_t t, batch_ns;
+	uint64_t t, batch_ns, sent;
+	unsigned i;
 
 	batch_alloc(&w.b, BATCH_MAX);
+	sent = psp_counter(C_SENT);
 	batch_ns = now_ns();
 	pthread_create(&w.thread, NULL, work, &w);
-	sleep_ms(100);
+	/* However late the thread starts, it is at work when pages are sent. */
+	for (i = 0; i < 60000 && psp_counter(C_SENT) == sent; i++)
+		sleep_ms(1);
 	t = now_ns();
 	region.addr = (uintptr_t)page;
 	region.size = PAGE;
