@@ -240,7 +240,7 @@ for c in ${CASES:-host selftests marker replay plain sev sev_es caches hostile};
 if [ -z "${CASES:-}" ]; then
 	check "no guest is left in the security processor" \
 		grep -q 'state=1 .*guests=0$' <(python3 tests/e2e/sev.py status)
-	dmesg | grep -E 'WARNING|BUG|Oops|general protection' >"$TMP/bad"
+	dmesg | grep -E 'WARNING|\bBUG\b|Oops|general protection' >"$TMP/bad"
 	check "the host's kernel has nothing to complain about" [ ! -s "$TMP/bad" ]
 	sed 's/^/# /' "$TMP/bad"
 fi

@@ -118,7 +118,7 @@ if [ -w $leaks ]; then
 fi
 # It stops to look after the first fault, or when there are too many locks for it.
 [ ! -r /proc/lockdep_stats ] || check "$MACHINE: lockdep was there to the end" grep -q 'debug_locks: *1$' /proc/lockdep_stats
-dmesg | grep -E 'WARNING|BUG|Oops|general protection|possible circular|KASAN|UBSAN|INFO: trying|kmemleak:.*(disabled|leaks)' >"$TMP/bad"
+dmesg | grep -E 'WARNING|\bBUG\b|Oops|general protection|possible circular|KASAN|UBSAN|INFO: trying|kmemleak:.*(disabled|leaks)' >"$TMP/bad"
 check "$MACHINE: the host's kernel has nothing to complain about" [ ! -s "$TMP/bad" ]
 sed 's/^/# /' "$TMP/bad"
 finish
