@@ -18,6 +18,9 @@ static_assert(offsetof(struct boot_params, hdr) == BOOT_HDR_OFF, "[BOOT] 1.3");
 static_assert(offsetof(struct boot_params, edd_mbr_sig_buffer) == BOOT_HDR_END,
 	      "setup header must not run into the next field");
 
+/* SETUP_INDIRECT of <asm/bootparam.h>, without its shift into the sign. */
+#define INDIRECT 0x80000000u
+
 #define SECRET_TYPE 0x56565343 /* "CSVV": nothing that Linux knows */
 
 #define E820_RAM      1
@@ -186,7 +189,7 @@ int boot_write_setup_data(struct gmem *gm)
 		struct setup_data head;
 		struct setup_indirect body;
 	} d = {
-		.head.type = htole32(SETUP_INDIRECT),
+		.head.type = htole32(INDIRECT),
 		.head.len = htole32(sizeof(d.body)),
 		.body.type = htole32(SECRET_TYPE),
 		.body.len = htole64(PAGE_SIZE),
