@@ -286,16 +286,15 @@ static int boot_load_rest(struct gmem *gm, const struct boot_place *place,
 			       opts->n_vcpus);
 	if (!r)
 		r = boot_write_params(gm, place);
+	if (!r && place->shim)
+		r = boot_write_setup_data(gm);
 	if (r < 0)
 		return r;
 	boot_note(info, "boot_params", BOOT_PARAMS, PAGE_SIZE);
 	if (place->shim) {
-		r = boot_write_setup_data(gm);
 		boot_note(info, "setup_data", BOOT_SETUP_DATA, PAGE_SIZE);
 		info->secret = SHIM_SECRET;
 	}
-	if (r < 0)
-		return r;
 	boot_note(info, "cmdline", BOOT_CMDLINE, strlen(opts->cmdline) + 1);
 	boot_note(info, "acpi", BOOT_ACPI, BOOT_ACPI_SIZE);
 	if (place->initrd_size)

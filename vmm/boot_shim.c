@@ -97,19 +97,6 @@ static void add_clear(struct shim_config *cfg, gpa_t from, gpa_t to)
 	cfg->clear[cfg->n_clear++] = (struct shim_range){ from, to - from };
 }
 
-static int config_hash(uint8_t page[PAGE_SIZE])
-{
-	struct psp_hash *h = NULL;
-	int r = psp_hash_new(psp_suite(PSP_AMD), &h);
-
-	if (!r)
-		r = psp_hash_update(h, page, SHIM_CONFIG_HASHED);
-	if (!r)
-		r = psp_hash_peek(h, page + SHIM_CONFIG_HASHED);
-	psp_hash_free(h);
-	return r;
-}
-
 static int write_config(struct gmem *gm, const struct boot_encryption *enc,
 			struct boot_info *info)
 {
@@ -134,7 +121,9 @@ static int write_config(struct gmem *gm, const struct boot_encryption *enc,
 	if (enc->staged)
 		r = add_pieces(gm, info, cfg);
 	if (!r)
-		r = config_hash(u.page);
+		r = psp_digest(psp_suite(PSP_AMD),
+			       &(struct psp_part){ u.page, SHIM_CONFIG_HASHED },
+			       1, u.page + SHIM_CONFIG_HASHED);
 	return r < 0 ? r : gmem_write(gm, SHIM_CONFIG, &u, sizeof(u));
 }
 

@@ -5,15 +5,22 @@
 #include <errno.h>
 #include <string.h>
 
-bool csv_host_is_amd(void)
+void csv_host_vendor(char vendor[CSV_HOST_VENDOR])
 {
-	char vendor[13] = "";
 	uint32_t eax, ebx, ecx, edx;
 
 	__cpuid(0, eax, ebx, ecx, edx);
 	memcpy(vendor, &ebx, 4);
 	memcpy(vendor + 4, &edx, 4);
 	memcpy(vendor + 8, &ecx, 4);
+	vendor[12] = '\0';
+}
+
+bool csv_host_is_amd(void)
+{
+	char vendor[CSV_HOST_VENDOR];
+
+	csv_host_vendor(vendor);
 	return !strcmp(vendor, "AuthenticAMD");
 }
 

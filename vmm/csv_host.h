@@ -14,7 +14,10 @@
 #define SEV_EBX_CBIT(b)	  ((b)&0x3f)
 #define SEV_EBX_REDUCE(b) ((b) >> 6 & 0x3f)
 
-/* Is this AMD's, and not Hygon's? */
+#define CSV_HOST_VENDOR 13
+
+/* Who made it: "AuthenticAMD", "HygonGenuine" ([APM3] E.3.1). */
+void csv_host_vendor(char vendor[CSV_HOST_VENDOR]);
 bool csv_host_is_amd(void);
 
 /* EAX to EDX of that leaf; all 0 where there is none. */

@@ -20,10 +20,7 @@ void doctor_cpu_read(struct doctor_cpu *ret_cpu)
 	struct doctor_cpu cpu = { 0 };
 	uint32_t a, b, c, d;
 
-	__cpuid(0, a, b, c, d);
-	memcpy(cpu.vendor, &b, 4);
-	memcpy(cpu.vendor + 4, &d, 4);
-	memcpy(cpu.vendor + 8, &c, 4);
+	csv_host_vendor(cpu.vendor);
 	__cpuid(1, a, b, c, d);
 	cpu.hypervisor = (c & CPUID1_HYPERVISOR) != 0;
 	csv_host_leaf(cpu.sev);

@@ -137,6 +137,7 @@ static void hostile(enum kind kind, const uint8_t *what, const uint8_t *skip)
 
 int main(void)
 {
+	need_sev();
 	guest_signals();
 	TEST(hostile(SEV_ES, msr, NULL));
 	TEST(hostile(SEV_ES, at, NULL));

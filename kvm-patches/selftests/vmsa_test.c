@@ -291,6 +291,17 @@ static void test_receive_arguments(void)
 	vm_close(&dst);
 }
 
+/* A guest that is being sent, and the VM that it could go to */
+static void open_sending(struct vm *src, struct vm *dst, enum kind kind,
+			 const uint8_t *code)
+{
+	vm_open(src, kind, 1);
+	vm_open(dst, kind, 1);
+	vm_load(src);
+	vm_launch(src, code, code);
+	vm_send_start(src, dst);
+}
+
 /* A vCPU that runs is refused, not waited for. */
 static void test_busy(void)
 {
@@ -299,11 +310,7 @@ static void test_busy(void)
 	struct vm src, dst;
 	pthread_t t;
 
-	vm_open(&src, SEV_ES, 1);
-	vm_open(&dst, SEV_ES, 1);
-	vm_load(&src);
-	vm_launch(&src, spin, spin);
-	vm_send_start(&src, &dst);
+	open_sending(&src, &dst, SEV_ES, spin);
 	counter = (uint64_t *)(src.mem + SCRATCH);
 	pthread_create(&t, NULL, vcpu_thread, &src.vcpu[0]);
 	while (!*counter)
@@ -328,11 +335,7 @@ static void test_data_lengths(enum kind kind)
 	struct vm src, dst;
 	int i;
 
-	vm_open(&src, kind, 1);
-	vm_open(&dst, kind, 1);
-	vm_load(&src);
-	vm_launch(&src, count, count);
-	vm_send_start(&src, &dst);
+	open_sending(&src, &dst, kind, count);
 	good.guest_uaddr = (uintptr_t)src.mem;
 	for (i = 0; i < 4; i++) {
 		p = good;
