@@ -77,7 +77,7 @@ ended() {
 	done < <(tr -d '\r' <"$TMP/$1.out")
 	check "$1: the guest's script is content" grep -q "csvvmm-guest: test $3 exit=0" "$TMP/$1.out"
 	check "$1: exit status $2" [ "$got" -eq "$2" ]
-	[ "$got" -eq "$2" ] || tail -n 60 "$TMP/$1.out" | sed 's/^/# /'
+	[ "$got" -eq "$2" ] || show "$TMP/$1.out"
 }
 
 # --- disk, network, two vCPUs: what `make demo` does ------------------------

@@ -72,7 +72,7 @@ linux() {
 		tests/e2e/linux-host "$CSVVMM" "$KIT" "$2" >"$TMP/out" 2>&1 </dev/null || status=$?
 	guests=$((guests + 1))
 	check "$name: boots, does its work, powers off with 0" [ "$status" -eq 0 ]
-	[ "$status" -eq 0 ] || tail -n 60 "$TMP/out" | sed 's/^/# /'
+	[ "$status" -eq 0 ] || show "$TMP/out"
 	for what in sev digest told host-blind cpus disk-write disk-read net-ping net-tcp host-disk; do
 		check "$name: $what" has "$TMP/out" "PASS $what"
 	done

@@ -36,11 +36,16 @@ check() {
 	if "$@"; then ok "$name"; else not_ok "$name: $*"; fi
 }
 
+# show FILE: its end, as comments; the last line may lack its newline, the next result must not
+show() {
+	tail -n 40 "$1" | sed 's/^/# /; $a\'
+}
+
 # has FILE PATTERN: fixed string in a file; shows the file when it is not there
 has() {
 	grep -qF -- "$2" "$1" && return 0
 	echo "# '$2' is not in $1:"
-	tail -n 40 "$1" | sed 's/^/# /'
+	show "$1"
 	return 1
 }
 
@@ -54,7 +59,7 @@ expect() {
 		ok "$name"
 	else
 		echo "# exit status $got, expected $want:"
-		tail -n 40 "$out" | sed 's/^/# /'
+		show "$out"
 		not_ok "$name"
 	fi
 }
