@@ -8,6 +8,7 @@
 #include "core/gmem.h"
 #include "core/irq.h"
 #include "core/loop.h"
+#include "core/snap.h"
 
 /**
  * enum end_reason - Why the guest stopped; the exit status follows from it
@@ -27,6 +28,7 @@ enum end_reason {
  * struct machine - What devices stand on; part of struct vm
  * @lock:	vm.lock, the one lock
  * @end:	Why the guest ended; set once by machine_end()
+ * @snap:	State of all devices, when the guest moves to another host
  */
 struct machine {
 	pthread_mutex_t lock;
@@ -36,6 +38,7 @@ struct machine {
 	struct loop loop;
 	int vm_fd;
 	enum end_reason end;
+	struct snap snap;
 };
 
 /**
