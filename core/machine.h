@@ -29,6 +29,8 @@ enum end_reason {
  * @lock:	vm.lock, the one lock
  * @end:	Why the guest ended; set once by machine_end()
  * @snap:	State of all devices, when the guest moves to another host
+ * @incoming:	The guest comes from another host: what only one may have (the
+ *		locks of disks) is taken by snap_hold_all(), not when devices open
  */
 struct machine {
 	pthread_mutex_t lock;
@@ -39,6 +41,7 @@ struct machine {
 	int vm_fd;
 	enum end_reason end;
 	struct snap snap;
+	bool incoming;
 };
 
 /**

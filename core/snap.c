@@ -394,7 +394,7 @@ int snap_hold_all(struct snap *s, bool on, struct snap_error *err)
 	return r;
 }
 
-int snap_check_all(const struct snap *s, struct snap_error *err)
+int snap_check_all(const struct snap *s, bool drop_links, struct snap_error *err)
 {
 	const char *why;
 	unsigned i;
@@ -403,7 +403,8 @@ int snap_check_all(const struct snap *s, struct snap_error *err)
 	for (i = 0; i < s->n; i++) {
 		const struct snap_entry *e = &s->entry[i];
 
-		why = e->item->obstacle ? e->item->obstacle(e->obj) : NULL;
+		why = e->item->obstacle ? e->item->obstacle(e->obj, drop_links)
+					: NULL;
 		if (!why)
 			continue;
 		(void)snprintf(err->text, sizeof(err->text), "%s %u: %s",

@@ -74,7 +74,8 @@ struct snap_r {
  * @thaw:	Go on, after a freeze or after a load
  * @hold:	Give up (false) what only one host may have, or take it (true).
  *		Return: 0 or -errno
- * @obstacle:	Why this device can't be moved, in words, or NULL
+ * @obstacle:	Why this device can't be moved, in words, or NULL. @drop_links:
+ *		the guest's connections may be lost
  *
  * All but @save may be NULL: nothing to do. All with vm.lock held.
  */
@@ -86,7 +87,7 @@ struct snap_item {
 	int (*freeze)(void *obj);
 	void (*thaw)(void *obj);
 	int (*hold)(void *obj, bool on);
-	const char *(*obstacle)(const void *obj);
+	const char *(*obstacle)(const void *obj, bool drop_links);
 };
 
 struct snap_entry {
@@ -138,7 +139,8 @@ void snap_thaw_all(struct snap *s);
 int snap_hold_all(struct snap *s, bool on, struct snap_error *err);
 
 /* Can all devices be moved? Return: 0; -EOPNOTSUPP with the first obstacle. */
-int snap_check_all(const struct snap *s, struct snap_error *err);
+int snap_check_all(const struct snap *s, bool drop_links,
+		   struct snap_error *err);
 
 /* Fields, least significant byte first. */
 void snap_put8(struct snap_w *w, uint8_t v);

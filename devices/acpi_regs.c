@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/util.h"
 
 /* Sleep control register ([ACPI] 4.8.3.7) */
@@ -117,6 +118,42 @@ static const struct {
 	{ KBD_PORT, 1, &kbd_ops, "reset (0x64)" },
 };
 
+static int acpi_save(const void *obj, struct snap_w *w)
+{
+	const struct acpi_regs *a = obj;
+
+	snap_put8(w, a->event);
+	return 0;
+}
+
+static int acpi_load(void *obj, struct snap_r *r, uint32_t version)
+{
+	struct acpi_regs *a = obj;
+
+	(void)version;
+	a->event = snap_get8(r, "event");
+	if (a->event & ~ACPI_EVENT_POWER)
+		return snap_bad(r, "event", "%#x", a->event);
+	return r->error;
+}
+
+/* The pulse may have been lost on the way. */
+static void acpi_thaw(void *obj)
+{
+	const struct acpi_regs *a = obj;
+
+	if (a->event)
+		irq_line_fire(&a->m->irq, ACPI_EVENT_LINE);
+}
+
+static const struct snap_item acpi_snap_item = {
+	.name = "acpi",
+	.version = 1,
+	.save = acpi_save,
+	.load = acpi_load,
+	.thaw = acpi_thaw,
+};
+
 int acpi_regs_init(struct acpi_regs *a, struct machine *m)
 {
 	unsigned i;
@@ -127,7 +164,7 @@ int acpi_regs_init(struct acpi_regs *a, struct machine *m)
 	for (i = 0; !r && i < ARRAY_SIZE(ports); i++)
 		r = bus_add(&m->pio, ports[i].port, ports[i].size, ports[i].ops,
 			    a, ports[i].name);
-	return r;
+	return r ? r : snap_add(&m->snap, &acpi_snap_item, NULL, a);
 }
 
 void acpi_regs_reset(struct acpi_regs *a)

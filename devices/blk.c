@@ -33,8 +33,7 @@
 #define BLK_TURN 256
 
 /* How long the host may take for what is in flight, ... */
-#define BLK_PATIENCE_MS 5000 /* ... at the end of the VMM */
-#define BLK_COMPLAIN_MS 5000 /* ... before a line in the log */
+#define BLK_PATIENCE_MS 5000 /* ... at the end of the VMM, or to be moved */
 
 #define BLK_CONFIG_LEN \
 	offsetof(struct virtio_blk_config, max_secure_erase_sectors)
@@ -176,17 +175,21 @@ static int blk_stop(struct virtio_dev *dev)
 	return blk_dropped_all(b) ? 0 : -EINPROGRESS;
 }
 
-void blk_quiesce(struct blk *b)
+int blk_quiesce(struct blk *b)
 {
 	b->quiesced = true;
 	while (b->io.head || b->io.n_inflight || b->wait_head) {
-		if (blk_io_drain(&b->io, BLK_COMPLAIN_MS) < 0)
-			log_guest("disk %s: still waiting for %u requests on the host",
+		if (blk_io_drain(&b->io, b->patience_ms) < 0) {
+			log_guest("disk %s: the host does not finish %u requests",
 				  b->id, b->io.n_inflight);
+			blk_resume(b);
+			return -ETIMEDOUT;
+		}
 		blk_req_serve_waiting(b);
 	}
 	blk_notify(b);
 	blk_check_reset(b);
+	return 0;
 }
 
 void blk_resume(struct blk *b)
@@ -195,13 +198,59 @@ void blk_resume(struct blk *b)
 	blk_io_poke(&b->io);
 }
 
+static int blk_freeze(struct virtio_dev *dev)
+{
+	return blk_quiesce(to_blk(dev));
+}
+
+static void blk_thaw(struct virtio_dev *dev)
+{
+	blk_resume(to_blk(dev));
+}
+
+static int blk_hold(void *obj, bool on)
+{
+	const struct blk *b = obj;
+
+	return on ? disk_take(b->disk) : disk_release(b->disk);
+}
+
+static const char *blk_obstacle(const void *obj, bool drop_links)
+{
+	const struct blk *b = obj;
+
+	(void)drop_links;
+	/* What this host's page cache holds, another one does not see. */
+	if (!b->disk->readonly && !b->disk->direct)
+		return "writable and not cache = \"direct\"";
+	return NULL;
+}
+
+static const struct snap_item blk_snap_item = {
+	.name = "disk",
+	.version = 1,
+	.hold = blk_hold,
+	.obstacle = blk_obstacle,
+};
+
+static const struct virtio_config_field blk_same[] = {
+	{ CONFIG(capacity), 8, "capacity" },
+	{ CONFIG(blk_size), 4, "block size" },
+	{ CONFIG(num_queues), 2, "num_queues" },
+	{ 0 },
+};
+
 static const struct virtio_model virtio_blk = {
 	.name = "blk",
 	.id = VIRTIO_ID_BLOCK, /* [VIRTIO] 5.2.1 */
 	.pci_class = 0x018000, /* mass storage, other */
+	.same = blk_same,
+	.same_features = BIT(VIRTIO_BLK_F_RO),
 	.start = blk_start,
 	.stop = blk_stop,
 	.kick = blk_kick,
+	.freeze = blk_freeze,
+	.thaw = blk_thaw,
 };
 
 static uint64_t blk_features(const struct disk *d, unsigned n_queues)
@@ -318,6 +367,8 @@ static int blk_init(struct blk *b, struct machine *m, unsigned n_queues,
 	if (r < 0)
 		return r;
 	r = blk_init_io(b, engine);
+	if (r == 0)
+		r = snap_add(&m->snap, &blk_snap_item, NULL, b);
 	if (r < 0) {
 		virtio_fini(&b->virtio);
 		blk_fini_io(b, m);
@@ -365,6 +416,7 @@ void blk_destroy(struct blk *b)
 	if (!b)
 		return;
 	m = b->virtio.m;
+	snap_remove(&m->snap, &blk_snap_item, b);
 	virtio_reset(&b->virtio);
 	hangs = blk_io_drain(&b->io, b->patience_ms) < 0;
 	blk_check_reset(b);

@@ -39,11 +39,14 @@ const char *blk_engine_name(const struct blk *b);
 /**
  * blk_quiesce() - Finish every request taken so far and take no more
  *
- * On return no request exists outside the rings: a saved ring is the whole
- * state. Waits for the host's storage. blk_resume() goes on, without losing a
- * kick. Both with vm.lock held; neither nests.
+ * On success no request exists outside the rings: a saved ring is the whole
+ * state. Waits for the host's storage, 5 seconds at most. blk_resume() goes on,
+ * without losing a kick. Both with vm.lock held; neither nests. So does the
+ * freeze of core/snap.h; its hold() is the disk's lock.
+ *
+ * Return: 0; -ETIMEDOUT when the host does not finish, and all goes on
  */
-void blk_quiesce(struct blk *b);
+int blk_quiesce(struct blk *b);
 void blk_resume(struct blk *b);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "core/log.h"
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/terminal.h"
 #include "core/util.h"
 #include "devices/chardev_open.h"
@@ -111,6 +112,11 @@ static void in_ready(struct source *src, uint32_t events)
 		in_close(cd);
 		return;
 	}
+	if (cd->frozen && !cd->in_paused) {
+		cd->in_paused = true;
+		(void)loop_mod(&cd->m->loop, src, 0);
+		return;
+	}
 	if (cd->in_paused) {
 		/* A hang-up can't be masked; look again when there is room. */
 		loop_del(&cd->m->loop, src);
@@ -189,6 +195,70 @@ static void accept_ready(struct source *src, uint32_t events)
 		in_fill(cd, 0); /* pauses */
 }
 
+static int input_save(const void *obj, struct snap_w *w)
+{
+	const struct chardev *cd = obj;
+	size_t i;
+
+	/* Both ports exist on each host, in the same order. */
+	snap_put8(w, cd->n_ports > 1 && cd->active == cd->port[1]);
+	snap_put32(w, (uint32_t)cd->in_len);
+	for (i = 0; i < cd->in_len; i++)
+		snap_put8(w, cd->in[(cd->in_head + i) % CHARDEV_IN]);
+	return 0;
+}
+
+/* In front of what came in here meanwhile. What has no room is lost. */
+static int input_load(void *obj, struct snap_r *r, uint32_t version)
+{
+	struct chardev *cd = obj;
+	uint8_t here[CHARDEV_IN];
+	size_t i, n_here = cd->in_len;
+	uint32_t port, n;
+
+	(void)version;
+	port = snap_get8(r, "port");
+	n = snap_get32_range(r, "length", 0, CHARDEV_IN);
+	if (port >= MAX(cd->n_ports, 1u))
+		(void)snap_bad(r, "port", "%u of %u", port, cd->n_ports);
+	if (r->error)
+		return r->error;
+	for (i = 0; i < n_here; i++)
+		here[i] = cd->in[(cd->in_head + i) % CHARDEV_IN];
+	snap_get_bytes(r, "bytes", cd->in, n);
+	cd->in_head = 0;
+	cd->in_len = n;
+	for (i = 0; i < n_here && cd->in_len < CHARDEV_IN; i++)
+		in_put(cd, here[i]);
+	cd->active = cd->port[port];
+	return r->error;
+}
+
+static int input_freeze(void *obj)
+{
+	((struct chardev *)obj)->frozen = true;
+	return 0;
+}
+
+static void input_thaw(void *obj)
+{
+	struct chardev *cd = obj;
+
+	cd->frozen = false;
+	in_resume(cd);
+	if (cd->active && cd->in_len)
+		cd->active->input_ready(cd->active);
+}
+
+static const struct snap_item input_snap_item = {
+	.name = "console-input",
+	.version = 1,
+	.save = input_save,
+	.load = input_load,
+	.freeze = input_freeze,
+	.thaw = input_thaw,
+};
+
 int chardev_init(struct chardev *cd, struct machine *m, enum chardev_kind kind,
 		 const char *path)
 {
@@ -223,6 +293,8 @@ int chardev_init(struct chardev *cd, struct machine *m, enum chardev_kind kind,
 	}
 	if (r == 0)
 		r = in_start(cd);
+	if (r == 0)
+		r = snap_add(&m->snap, &input_snap_item, NULL, cd);
 	if (r < 0)
 		chardev_fini(cd);
 	return r;
@@ -240,6 +312,7 @@ void chardev_fini(struct chardev *cd)
 {
 	if (!cd->m)
 		return;
+	snap_remove(&cd->m->snap, &input_snap_item, cd);
 	loop_del(&cd->m->loop, &cd->listen_src);
 	util_close(&cd->listen_fd);
 	chardev_remove_socket(cd);
@@ -356,7 +429,7 @@ void chardev_write(struct chardev *cd, struct chardev_port *port,
 
 	if (cd->active != port) {
 		cd->active = port;
-		if (cd->in_len)
+		if (cd->in_len && !cd->frozen)
 			port->input_ready(port);
 	}
 	if (cd->out_fd < 0 || !len)

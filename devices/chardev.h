@@ -41,6 +41,9 @@ enum chardev_kind { CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE, CHARDEV_SOCKET };
  * Ctrl-A; other keys after Ctrl-A are sent after it. Input that is no terminal
  * is passed on as it is: a script's bytes are data.
  *
+ * What was typed and not yet taken goes with a guest that moves to another host
+ * (core/snap.h).
+ *
  * All functions but init and fini need vm.lock.
  */
 struct chardev {
@@ -57,6 +60,7 @@ struct chardev {
 	bool in_paused; /* buffer full: not reading in_fd */
 	bool in_eof;	/* client sent its last byte, still takes ours */
 	bool in_plain;	/* in_fd can't be watched: read when there is room */
+	bool frozen;	/* ports are left alone, input stays where it is */
 	bool in_sock, out_sock;
 	bool out_blocking; /* a write() to out_fd may block */
 	bool out_stalled;  /* reader did not read in time: no more waiting */

@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/util.h"
 
 #define CONSOLE_ID	3	 /* [VIRTIO] 5.3.1 */
@@ -93,8 +94,10 @@ static int tx_piece(struct console *c)
 	int n;
 
 	n = chain_read(&c->virtio.queue[CONSOLE_TX].vq, &c->tx, buf, sizeof(buf));
-	if (n > 0)
+	if (n > 0) {
+		c->tx_done += (uint32_t)n;
 		chardev_write(c->cd, &c->port, buf, (size_t)n);
+	}
 	return n;
 }
 
@@ -111,6 +114,10 @@ static bool tx_next(struct console *c, unsigned *chains)
 		c->tx_busy = virtio_pop(dev, CONSOLE_TX, &c->tx);
 		if (!c->tx_busy && !virtq_arm(&dev->queue[CONSOLE_TX].vq))
 			return false;
+	}
+	if (c->tx_skip) {
+		chain_skip_out(&c->tx, c->tx_skip);
+		c->tx_skip = 0;
 	}
 	return true;
 }
@@ -152,6 +159,8 @@ static int console_start(struct virtio_dev *dev)
 	struct console *c = console_of(dev);
 
 	c->tx_busy = false;
+	if (!dev->loaded)
+		c->tx_skip = 0;
 	/* Buffers may be there already, and kicked before DRIVER_OK. */
 	virtio_kick(dev, CONSOLE_RX);
 	virtio_kick(dev, CONSOLE_TX);
@@ -161,6 +170,19 @@ static int console_start(struct virtio_dev *dev)
 static int console_stop(struct virtio_dev *dev)
 {
 	console_of(dev)->tx_busy = false;
+	return 0;
+}
+
+/* Put the chain back and remember how far it was written. */
+static int console_freeze(struct virtio_dev *dev)
+{
+	struct console *c = console_of(dev);
+
+	if (c->tx_busy) {
+		virtq_unpop(&dev->queue[CONSOLE_TX].vq);
+		c->tx_skip = c->tx_done;
+	}
+	c->tx_busy = false;
 	return 0;
 }
 
@@ -176,9 +198,36 @@ static const struct virtio_model console_model = {
 	.name = "console",
 	.id = CONSOLE_ID,
 	.pci_class = CONSOLE_CLASS,
+	.soft_features = BIT(CONSOLE_F_SIZE),
 	.start = console_start,
 	.stop = console_stop,
 	.kick = console_kick,
+	.freeze = console_freeze,
+};
+
+static int tx_save(const void *obj, struct snap_w *w)
+{
+	const struct console *c = obj;
+
+	snap_put32(w, c->tx_skip);
+	return 0;
+}
+
+/* Any number will do: more than the chain has is the chain's end. */
+static int tx_load(void *obj, struct snap_r *r, uint32_t version)
+{
+	struct console *c = obj;
+
+	(void)version;
+	c->tx_skip = snap_get32(r, "bytes written");
+	return r->error;
+}
+
+static const struct snap_item tx_snap_item = {
+	.name = "console-tx",
+	.version = 1,
+	.save = tx_save,
+	.load = tx_load,
 };
 
 /* The size is that of the start; nobody tells us when it changes. */
@@ -211,13 +260,20 @@ int console_init(struct console *c, struct machine *m, struct chardev *cd)
 	r = virtio_init(&c->virtio, m);
 	if (r < 0)
 		return r;
+	r = snap_add(&m->snap, &tx_snap_item, NULL, c);
+	if (r < 0) {
+		virtio_fini(&c->virtio);
+		return r;
+	}
 	chardev_attach(cd, &c->port);
 	return 0;
 }
 
 void console_fini(struct console *c)
 {
-	if (c->cd)
+	if (c->cd && c->virtio.m) {
+		snap_remove(&c->virtio.m->snap, &tx_snap_item, c);
 		virtio_fini(&c->virtio);
+	}
 	c->cd = NULL;
 }

@@ -9,7 +9,10 @@
 
 /**
  * struct console - virtio-console ([VIRTIO] 5.3), one port, no multiport
- * @tx:		Chain that is being written, when @tx_busy
+ * @tx:		Chain that is being written, when @tx_busy; @tx_done: bytes of
+ *		it that are
+ * @tx_skip:	Bytes of the next chain that were written before the device was
+ *		frozen
  */
 struct console {
 	struct virtio_dev virtio;
@@ -17,6 +20,7 @@ struct console {
 	struct chardev *cd;
 	struct chain tx;
 	bool tx_busy;
+	uint32_t tx_done, tx_skip;
 };
 
 /* Takes a place at @cd. Return: 0 or -errno */

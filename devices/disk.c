@@ -41,16 +41,21 @@ static int disk_set_blocking(int fd)
 	return 0;
 }
 
-static int disk_lock(const struct disk *d)
+static int disk_set_lock(const struct disk *d, int type)
 {
 	struct flock fl = {
-		.l_type = d->readonly ? F_RDLCK : F_WRLCK,
+		.l_type = (short)type,
 		.l_whence = SEEK_SET, /* from 0, length 0: the whole file */
 	};
 
 	if (!fcntl(d->fd, F_OFD_SETLK, &fl))
 		return 0;
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
+static int disk_lock(const struct disk *d)
+{
+	return disk_set_lock(d, d->readonly ? F_RDLCK : F_WRLCK);
 }
 
 static int disk_geometry(struct disk *d)
@@ -137,7 +142,7 @@ static void disk_probe_ops(struct disk *d)
 				    (off_t)end, DISK_BLOCK_MAX);
 }
 
-static int disk_setup(struct disk *d)
+static int disk_setup(struct disk *d, bool lock)
 {
 	int r;
 
@@ -147,7 +152,7 @@ static int disk_setup(struct disk *d)
 	r = disk_set_blocking(d->fd);
 	if (r < 0)
 		return r;
-	r = disk_lock(d);
+	r = lock ? disk_lock(d) : 0;
 	if (r < 0)
 		return r;
 	d->align = 1;
@@ -165,7 +170,8 @@ static int disk_setup(struct disk *d)
 	return 0;
 }
 
-int disk_open(struct disk *d, const char *path, bool readonly, bool direct)
+static int disk_open_either(struct disk *d, const char *path, bool readonly,
+			    bool direct, bool lock)
 {
 	int r;
 
@@ -177,15 +183,48 @@ int disk_open(struct disk *d, const char *path, bool readonly, bool direct)
 		d->fd = -1;
 		return r;
 	}
-	r = disk_setup(d);
+	r = disk_setup(d, lock);
 	if (r < 0)
 		disk_close(d);
 	return r;
 }
 
+int disk_open(struct disk *d, const char *path, bool readonly, bool direct)
+{
+	return disk_open_either(d, path, readonly, direct, true);
+}
+
+int disk_open_unlocked(struct disk *d, const char *path, bool readonly,
+		       bool direct)
+{
+	return disk_open_either(d, path, readonly, direct, false);
+}
+
 void disk_close(struct disk *d)
 {
 	util_close(&d->fd);
+}
+
+int disk_release(struct disk *d)
+{
+	if (!d->readonly && fdatasync(d->fd) < 0)
+		return -errno;
+	return disk_set_lock(d, F_UNLCK);
+}
+
+int disk_take(struct disk *d)
+{
+	struct disk now = { .fd = d->fd };
+	int r = disk_lock(d);
+
+	if (r < 0)
+		return r;
+	r = disk_geometry(&now);
+	if (!r && now.size < d->size)
+		r = -ENODATA;
+	if (r < 0)
+		(void)disk_set_lock(d, F_UNLCK);
+	return r;
 }
 
 static int disk_fallocate(struct disk *d, int mode, uint64_t off, uint64_t len)

@@ -39,8 +39,25 @@ struct disk {
  * -errno of open()
  */
 int disk_open(struct disk *d, const char *path, bool readonly, bool direct);
+/* The same without the lock, which another host may still hold: not to be
+ * written to before disk_take(). */
+int disk_open_unlocked(struct disk *d, const char *path, bool readonly,
+		       bool direct);
 /* Drops the lock. Safe after a failed disk_open() and twice. */
 void disk_close(struct disk *d);
+
+/**
+ * disk_release() / disk_take() - Hand the disk over to another process
+ *
+ * Release makes what was written stable and drops the lock; nothing may be in
+ * flight. Take gets the lock.
+ *
+ * Return: 0; -EBUSY when another process holds the lock; -ENODATA when the disk
+ * is now smaller than it was at its opening; or -errno of the flush, and the
+ * lock is still held
+ */
+int disk_release(struct disk *d);
+int disk_take(struct disk *d);
 
 /* Give a byte range back to the host; its contents are undefined afterwards.
  * Return: 0; -EOPNOTSUPP when the backing can not; or -errno */

@@ -40,7 +40,7 @@ void net_watch(struct net *n)
 
 	if (!n->link_up)
 		return;
-	if (n->rx_on)
+	if (n->rx_on && !n->virtio.frozen)
 		want |= EPOLLIN;
 	if (n->link->want_out)
 		want |= EPOLLOUT;
@@ -81,10 +81,10 @@ static void net_ready(struct source *src, uint32_t events)
 		r = n->link->ops->flush(n->link);
 		if (r < 0 && r != -EAGAIN)
 			net_link_down(n, r);
-		else if (n->running)
+		else if (n->running && !n->virtio.frozen)
 			net_tx_run(n);
 	}
-	if (n->rx_on)
+	if (n->rx_on && !n->virtio.frozen)
 		progress = net_rx_run(n);
 	/* An error that no read shows would come back for ever. */
 	if ((events & (EPOLLERR | EPOLLHUP)) && !progress)
@@ -124,6 +124,8 @@ static int net_start(struct virtio_dev *dev)
 	net_watch(n);
 	/* A stream may have read frames already: no event will tell of them. */
 	virtio_kick(dev, NET_RXQ);
+	if (dev->loaded)
+		net_arrived(n);
 	return 0;
 }
 
@@ -149,13 +151,21 @@ static void net_kick(struct virtio_dev *dev, unsigned q)
 	net_watch(n);
 }
 
+static const struct virtio_config_field net_same[] = {
+	{ offsetof(struct virtio_net_config, mac), 6, "mac" },
+	{ 0 },
+};
+
 static const struct virtio_model net_model = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
 	.pci_class = 0x020000, /* Ethernet controller */
+	.same = net_same,
 	.start = net_start,
 	.stop = net_stop,
 	.kick = net_kick,
+	.freeze = net_freeze,
+	.thaw = net_thaw,
 };
 
 static uint64_t net_features(const struct net_link *l)
@@ -204,6 +214,7 @@ int net_create_link(struct machine *m, struct net_link *l, const char *where,
 	}
 	n->link = l;
 	n->src = (struct source){ .fd = -1, .fn = net_ready };
+	n->announce.src.fd = -1;
 	(void)snprintf(n->where, sizeof(n->where), "%s", where);
 	net_describe(n, mac);
 	r = virtio_init(&n->virtio, m);
@@ -211,6 +222,8 @@ int net_create_link(struct machine *m, struct net_link *l, const char *where,
 		goto fail;
 	n->have_virtio = true;
 	r = loop_add(&m->loop, &n->src, l->fd, 0);
+	if (r == 0)
+		r = net_move_init(n);
 	if (r < 0)
 		goto fail;
 	n->link_up = true;
@@ -251,6 +264,7 @@ void net_destroy(struct net *n)
 	if (n->have_virtio) {
 		struct machine *m = n->virtio.m;
 
+		net_move_fini(n);
 		virtio_fini(&n->virtio);
 		loop_del(&m->loop, &n->src);
 	}

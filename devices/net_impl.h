@@ -44,6 +44,7 @@ struct net_rx {
  * @rx_on:	Frames can be taken: watch the link for them
  * @events:	What the loop watches @src for
  * @offloads:	TUN_F_* that the driver negotiated for receiving
+ * @announce, @announced: Times that switches were told where the guest is
  */
 struct net {
 	struct virtio_dev virtio;
@@ -55,6 +56,8 @@ struct net {
 	bool mergeable;
 	uint32_t events;
 	unsigned offloads;
+	struct timer announce;
+	unsigned announced;
 	struct net_stats stats;
 	struct net_rx rx;
 	struct chain tx;
@@ -62,6 +65,15 @@ struct net {
 
 /* Tell the loop what to wait for; after anything that may change it. */
 void net_watch(struct net *n);
+
+/* net_move.c: the device's part of a move to another host. Return: 0 or
+ * -errno; net_move_fini() is safe after both */
+int net_move_init(struct net *n);
+void net_move_fini(struct net *n);
+int net_freeze(struct virtio_dev *dev);
+void net_thaw(struct virtio_dev *dev);
+/* In the model's start: the guest has just come here. */
+void net_arrived(struct net *n);
 
 /* The link is dead: say so to log and guest, once. */
 void net_link_down(struct net *n, int err);

@@ -46,6 +46,8 @@ struct net_frame {
  *		be sent; any other error: the link is dead
  * @flush:	The descriptor is writable: go on with what waits; errors as
  *		for @send
+ * @inject:	Send a frame that is not the guest's; it may get lost. NULL:
+ *		nobody there who would learn from it
  */
 struct net_link_ops {
 	const char *name;
@@ -55,6 +57,7 @@ struct net_link_ops {
 	int (*send)(struct net_link *l, const struct virtio_net_hdr_v1 *hdr,
 		    struct virtq *q, struct chain *c);
 	int (*flush)(struct net_link *l);
+	void (*inject)(struct net_link *l, const void *frame, uint32_t len);
 };
 
 /**

@@ -8,6 +8,7 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/util.h"
 #include "devices/pci_msix.h"
 
@@ -71,29 +72,36 @@ static uint64_t bar_wanted(const struct pci_dev *pd)
 	return base;
 }
 
-static void bar_update(struct pci_dev *pd)
+/* Return: 0, or -EEXIST: something else is there, so now it is nowhere */
+static int bar_decode(struct pci_dev *pd, uint64_t base)
 {
-	uint64_t base = bar_wanted(pd);
 	int r;
 
 	if (base == pd->bar_base)
-		return;
+		return 0;
 	if (pd->bar_base) {
 		pd->ops->moved(pd, 0);
 		bus_remove(&pd->m->mmio, pd->bar_base, pd);
 		pd->bar_base = 0;
 	}
 	if (!base)
-		return;
+		return 0;
 	r = bus_add(&pd->m->mmio, base, pd->bar_size, &bar_bus_ops, pd,
 		    "PCI BAR");
-	if (r < 0) {
-		log_guest("pci %u: BAR at %#llx overlaps another device",
-			  pd->slot, (unsigned long long)base);
-		return;
-	}
+	if (r < 0)
+		return r;
 	pd->bar_base = base;
 	pd->ops->moved(pd, base);
+	return 0;
+}
+
+static void bar_update(struct pci_dev *pd)
+{
+	uint64_t base = bar_wanted(pd);
+
+	if (bar_decode(pd, base) < 0)
+		log_guest("pci %u: BAR at %#llx overlaps another device",
+			  pd->slot, (unsigned long long)base);
 }
 
 /* --- configuration space --- */
@@ -192,6 +200,67 @@ static int bar_place(struct pci_root *root, struct pci_dev *pd)
 	return 0;
 }
 
+/* --- moving to another host --- */
+
+static int dev_save(const void *obj, struct snap_w *w)
+{
+	const struct pci_dev *pd = obj;
+
+	snap_put_bytes(w, pd->cfg, sizeof(pd->cfg));
+	snap_put64(w, pd->bar_base);
+	pci_msix_save(pd, w);
+	return 0;
+}
+
+/* What the guest can't write must be the same here. */
+static void dev_load_cfg(struct pci_dev *pd, struct snap_r *r)
+{
+	uint8_t cfg[CFG_SIZE];
+	unsigned i;
+
+	snap_get_bytes(r, "configuration space", cfg, sizeof(cfg));
+	for (i = 0; i < CFG_SIZE && !r->error; i++) {
+		if ((cfg[i] ^ pd->cfg[i]) & ~pd->wmask[i])
+			(void)snap_bad(r, "configuration space",
+				       "byte %#x is %#x there, %#x here", i,
+				       cfg[i], pd->cfg[i]);
+	}
+	if (!r->error)
+		memcpy(pd->cfg, cfg, sizeof(cfg));
+}
+
+static int dev_load(void *obj, struct snap_r *r, uint32_t version)
+{
+	struct pci_dev *pd = obj;
+	uint64_t base;
+
+	(void)version;
+	dev_load_cfg(pd, r);
+	/* Not decoded although wanted: another function was there first. */
+	base = snap_get64(r, "BAR");
+	if (base && base != bar_wanted(pd))
+		(void)snap_bad(r, "BAR", "%#llx is not what is configured",
+			       (unsigned long long)base);
+	pci_msix_load(pd, r);
+	if (!r->error && bar_decode(pd, base) < 0)
+		(void)snap_bad(r, "BAR", "%#llx overlaps another device",
+			       (unsigned long long)base);
+	return r->error;
+}
+
+static void dev_thaw(void *obj)
+{
+	pci_msix_ctl_written(obj);
+}
+
+static const struct snap_item dev_snap_item = {
+	.name = "pci",
+	.version = 1,
+	.save = dev_save,
+	.load = dev_load,
+	.thaw = dev_thaw,
+};
+
 int pci_dev_add(struct pci_root *root, struct pci_dev *pd, uint16_t vendor,
 		uint16_t device, uint32_t class_code, uint16_t n_msix)
 {
@@ -209,6 +278,8 @@ int pci_dev_add(struct pci_root *root, struct pci_dev *pd, uint16_t vendor,
 	if (r < 0)
 		return r;
 	r = pci_msix_init(pd, n_msix);
+	if (r == 0)
+		r = snap_add(&pd->m->snap, &dev_snap_item, NULL, pd);
 	if (r < 0) {
 		pci_msix_fini(pd);
 		return r;
@@ -223,6 +294,7 @@ void pci_dev_remove(struct pci_root *root, struct pci_dev *pd)
 {
 	if (pd->slot >= PCI_SLOTS || root->slot[pd->slot] != pd)
 		return;
+	snap_remove(&pd->m->snap, &dev_snap_item, pd);
 	pci_dev_reset(pd);
 	pci_msix_fini(pd);
 	root->slot[pd->slot] = NULL;

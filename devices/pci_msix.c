@@ -7,6 +7,7 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/util.h"
 
 /*
@@ -242,4 +243,40 @@ void pci_msix_write(struct pci_dev *pd, uint64_t off, unsigned len, uint64_t val
 	msix_write32(pd, off, (uint32_t)val);
 	if (len == 8)
 		msix_write32(pd, off + 4, (uint32_t)(val >> 32));
+}
+
+void pci_msix_save(const struct pci_dev *pd, struct snap_w *w)
+{
+	unsigned i;
+
+	snap_put16(w, pd->n_msix);
+	for (i = 0; i < pd->n_msix; i++) {
+		const struct pci_msix *v = &pd->msix[i];
+
+		snap_put64(w, v->addr);
+		snap_put32(w, v->data);
+		snap_put8(w, v->masked);
+		snap_put8(w, v->pending);
+	}
+}
+
+void pci_msix_load(struct pci_dev *pd, struct snap_r *r)
+{
+	uint16_t n = snap_get16(r, "MSI-X vectors");
+	unsigned i;
+
+	if (!r->error && n != pd->n_msix)
+		(void)snap_bad(r, "MSI-X vectors", "%u there, %u here", n,
+			       pd->n_msix);
+	for (i = 0; i < pd->n_msix && !r->error; i++) {
+		struct pci_msix *v = &pd->msix[i];
+		uint64_t addr = snap_get64(r, "MSI-X address");
+
+		if (addr & 3)
+			(void)snap_bad(r, "MSI-X address", "%#llx",
+				       (unsigned long long)addr);
+		msix_set_message(v, addr, snap_get32(r, "MSI-X data"));
+		v->masked = snap_get_bool(r, "MSI-X mask");
+		v->pending = snap_get_bool(r, "MSI-X pending bit");
+	}
 }

@@ -15,6 +15,14 @@ int pci_msix_init(struct pci_dev *pd, uint16_t n);
 void pci_msix_fini(struct pci_dev *pd);
 void pci_msix_reset(struct pci_dev *pd);
 
+struct snap_r;
+struct snap_w;
+
+/* The table as the driver filled it. After load nothing is routed or fired
+ * until pci_msix_ctl_written(). */
+void pci_msix_save(const struct pci_dev *pd, struct snap_w *w);
+void pci_msix_load(struct pci_dev *pd, struct snap_r *r);
+
 /* Message Control was written: vectors may have come unmasked. */
 void pci_msix_ctl_written(struct pci_dev *pd);
 

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/util.h"
 #include "devices/pci.h"
 
@@ -105,6 +106,32 @@ static const struct bus_ops conf1_ops = {
 	.write = conf1_write,
 };
 
+static int root_save(const void *obj, struct snap_w *w)
+{
+	const struct pci_root *root = obj;
+
+	snap_put32(w, root->conf1);
+	return 0;
+}
+
+static int root_load(void *obj, struct snap_r *r, uint32_t version)
+{
+	struct pci_root *root = obj;
+
+	(void)version;
+	root->conf1 = snap_get32(r, "address port");
+	if (root->conf1 & ~CONF1_MASK)
+		return snap_bad(r, "address port", "%#x", root->conf1);
+	return r->error;
+}
+
+static const struct snap_item root_snap_item = {
+	.name = "pci-root",
+	.version = 1,
+	.save = root_save,
+	.load = root_load,
+};
+
 int pci_root_init(struct pci_root *root, struct machine *m)
 {
 	int r;
@@ -118,6 +145,8 @@ int pci_root_init(struct pci_root *root, struct machine *m)
 	if (!r)
 		r = pci_dev_add(root, &root->bridge, BRIDGE_VENDOR,
 				BRIDGE_DEVICE, BRIDGE_CLASS, 0);
+	if (!r)
+		r = snap_add(&m->snap, &root_snap_item, NULL, root);
 	if (r < 0)
 		pci_root_fini(root);
 	return r;
@@ -127,6 +156,7 @@ void pci_root_fini(struct pci_root *root)
 {
 	if (!root->m)
 		return;
+	snap_remove(&root->m->snap, &root_snap_item, root);
 	pci_dev_remove(root, &root->bridge);
 	bus_remove(&root->m->pio, PCI_CONF1_PORT, root);
 	bus_remove(&root->m->mmio, PCI_ECAM_BASE, root);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "core/machine.h"
+#include "core/snap.h"
 #include "core/util.h"
+#include "devices/uart_impl.h"
 
 /*
  * DOC: Theory of operation
@@ -22,31 +24,6 @@
  * arrive only once the receive interrupt is enabled, or when LSR is read twice
  * in a row, which is what a polling guest does.
  */
-
-#define IER_RX	   0x01
-#define IER_THR	   0x02
-#define IER_LINE   0x04
-#define IER_MODEM  0x08
-#define IIR_NONE   0x01
-#define IIR_FIFO   0xc0
-#define FCR_ENABLE 0x01
-#define FCR_CLR_RX 0x02
-#define FCR_KEPT   0xc9
-#define LCR_DLAB   0x80
-#define MCR_DTR	   0x01
-#define MCR_RTS	   0x02
-#define MCR_OUT1   0x04
-#define MCR_OUT2   0x08
-#define MCR_LOOP   0x10
-#define MCR_MASK   0x1f
-#define LSR_DATA   0x01
-#define LSR_OVER   0x02
-#define LSR_EMPTY  0x60 /* THRE and TEMT */
-#define MSR_CTS	   0x10
-#define MSR_DSR	   0x20
-#define MSR_RI	   0x40
-#define MSR_DCD	   0x80
-#define MSR_TERI   0x04 /* trailing edge of RI only */
 
 #define DIVISOR_9600 12
 #define FLUSH_NS     5000000
@@ -94,7 +71,7 @@ static uint8_t uart_causes(const struct uart *u)
  * On a PC, OUT2 gates the pin; loop-back mode disconnects OUT2. Called after
  * each change.
  */
-static void uart_update(struct uart *u)
+void uart_update(struct uart *u)
 {
 	bool gated = (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
 	uint8_t causes = gated ? uart_causes(u) : 0;
@@ -106,7 +83,7 @@ static void uart_update(struct uart *u)
 
 /* --- receiver ------------------------------------------------------------ */
 
-static unsigned uart_depth(const struct uart *u)
+unsigned uart_depth(const struct uart *u)
 {
 	return u->fcr & FCR_ENABLE ? UART_FIFO : 1;
 }
@@ -407,6 +384,8 @@ int uart_init(struct uart *u, struct machine *m, struct chardev *cd)
 		r = irq_line_init(&m->irq, UART_LINE);
 	if (r == 0)
 		r = bus_add(&m->pio, UART_BASE, UART_SIZE, &uart_ops, u, "uart");
+	if (r == 0)
+		r = snap_add(&m->snap, &uart_snap_item, NULL, u);
 	if (r < 0) {
 		uart_fini(u);
 		return r;
@@ -420,6 +399,7 @@ void uart_fini(struct uart *u)
 	if (!u->m)
 		return;
 	uart_flush(u);
+	snap_remove(&u->m->snap, &uart_snap_item, u);
 	bus_remove(&u->m->pio, UART_BASE, u);
 	timer_fini(&u->flush, &u->m->loop);
 }

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/machine.h"
 #include "core/util.h"
+#include "devices/virtio_snap.h"
 
 #define FEATURES_COMMON                                            \
 	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | \
@@ -31,7 +32,7 @@ static void virtio_kick_ready(struct source *src, uint32_t events)
 	if (read(src->fd, &count, sizeof(count)) < 0)
 		return;
 	/* A kick may be left over from before a reset. */
-	if (dev->started && vq->enabled && !vq->vq.broken)
+	if (dev->started && !dev->frozen && vq->enabled && !vq->vq.broken)
 		dev->model->kick(dev, (unsigned)(vq - dev->queue));
 }
 
@@ -69,6 +70,7 @@ int virtio_init(struct virtio_dev *dev, struct machine *m)
 	dev->status = 0;
 	dev->started = false;
 	dev->resetting = false;
+	dev->frozen = dev->loaded = dev->config_moved = false;
 	dev->config_generation = 0;
 	for (i = 0; i < VIRTIO_QUEUES_MAX; i++) {
 		dev->queue[i].dev = dev;
@@ -85,7 +87,10 @@ int virtio_init(struct virtio_dev *dev, struct machine *m)
 			return r;
 		}
 	}
-	return 0;
+	r = snap_add(&m->snap, &virtio_snap_item, dev->model->name, dev);
+	if (r < 0)
+		virtio_fini(dev);
+	return r;
 }
 
 void virtio_fini(struct virtio_dev *dev)
@@ -94,6 +99,7 @@ void virtio_fini(struct virtio_dev *dev)
 
 	if (!dev->m)
 		return;
+	snap_remove(&dev->m->snap, &virtio_snap_item, dev);
 	virtio_reset(dev);
 	for (i = 0; i < VIRTIO_QUEUES_MAX; i++) {
 		int fd = dev->queue[i].kick.fd;
@@ -134,25 +140,19 @@ void virtio_reset_done(struct virtio_dev *dev)
 	virtio_reset_finish(dev);
 }
 
-static bool virtio_features_ok(const struct virtio_dev *dev)
+bool virtio_features_ok(const struct virtio_dev *dev)
 {
 	uint64_t must = BIT(VIRTIO_F_VERSION_1);
 
 	if (dev->must_access_platform)
 		must |= BIT(VIRTIO_F_ACCESS_PLATFORM);
-	if ((dev->acked & ~dev->features) || (dev->acked & must) != must) {
-		log_guest("virtio-%s: features %#llx refused", dev->model->name,
-			  (unsigned long long)dev->acked);
-		return false;
-	}
-	return true;
+	return !(dev->acked & ~dev->features) && (dev->acked & must) == must;
 }
 
-static void virtio_start(struct virtio_dev *dev)
+void virtio_start(struct virtio_dev *dev, int (*start_queue)(struct virtq *q))
 {
 	unsigned i;
 
-	dev->status |= VIRTIO_CONFIG_S_DRIVER_OK;
 	for (i = 0; i < dev->n_queues; i++) {
 		struct virtq *q = &dev->queue[i].vq;
 
@@ -160,7 +160,7 @@ static void virtio_start(struct virtio_dev *dev)
 			continue;
 		q->event_idx = virtio_has(dev, VIRTIO_RING_F_EVENT_IDX);
 		q->indirect = virtio_has(dev, VIRTIO_RING_F_INDIRECT_DESC);
-		if (virtq_start(q) < 0) {
+		if (start_queue(q) < 0) {
 			virtio_needs_reset(dev, "queue addresses");
 			return;
 		}
@@ -183,17 +183,25 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t status)
 		return;
 	dev->status |= fresh & (VIRTIO_CONFIG_S_ACKNOWLEDGE |
 				VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FAILED);
-	if ((fresh & VIRTIO_CONFIG_S_FEATURES_OK) && virtio_features_ok(dev))
-		dev->status |= VIRTIO_CONFIG_S_FEATURES_OK;
+	if (fresh & VIRTIO_CONFIG_S_FEATURES_OK) {
+		if (virtio_features_ok(dev))
+			dev->status |= VIRTIO_CONFIG_S_FEATURES_OK;
+		else
+			log_guest("virtio-%s: features %#llx refused",
+				  dev->model->name,
+				  (unsigned long long)dev->acked);
+	}
 	if (!(fresh & VIRTIO_CONFIG_S_DRIVER_OK) ||
 	    (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return;
 	/* [VIRTIO] 3.1.1: without FEATURES_OK the device is unusable. */
-	if (dev->status & VIRTIO_CONFIG_S_FEATURES_OK)
-		virtio_start(dev);
-	else
+	if (dev->status & VIRTIO_CONFIG_S_FEATURES_OK) {
+		dev->status |= VIRTIO_CONFIG_S_DRIVER_OK;
+		virtio_start(dev, virtq_start);
+	} else {
 		log_guest("virtio-%s: DRIVER_OK without FEATURES_OK",
 			  dev->model->name);
+	}
 }
 
 void virtio_needs_reset(struct virtio_dev *dev, const char *why)
@@ -271,6 +279,11 @@ void virtio_notify(struct virtio_dev *dev, unsigned q)
 
 void virtio_config_changed(struct virtio_dev *dev)
 {
+	/* Nobody runs yet who could take the interrupt. */
+	if (dev->loaded) {
+		dev->config_moved = true;
+		return;
+	}
 	dev->config_generation++;
 	if (dev->transport && (dev->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		dev->transport->config_irq(dev);

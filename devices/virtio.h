@@ -15,11 +15,22 @@ struct virtio_dev;
 #define VIRTIO_QUEUES_MAX 16
 #define VIRTIO_CONFIG_MAX 256
 
+/* Bytes of the device configuration that two hosts must agree on. */
+struct virtio_config_field {
+	uint16_t off, len;
+	const char *name;
+};
+
 /**
  * struct virtio_model - One kind of device; const, data first
  * @name:	For messages
  * @id:		[VIRTIO] 5
  * @pci_class:	24-bit PCI class code
+ * @same:	What the driver relies on when it is moved to another host; ends
+ *		with a length of 0. NULL: nothing. The rest may differ, and the
+ *		driver is told
+ * @same_features: Offered on both hosts, or on none
+ * @soft_features: May be offered although this host has nothing for it
  * @start:	DRIVER_OK was set; queues are ready. < 0: needs reset
  * @stop:	Forget all requests and never wait for the host. Return: 0 when
  *		nothing touches guest memory any more, or -EINPROGRESS when
@@ -28,6 +39,10 @@ struct virtio_dev;
  *		only while started, for queues that the driver enabled
  * @config_write: The driver wrote dev->config[off .. off + len), inside
  *		config_len; NULL = read-only
+ * @freeze:	The device is @frozen: put back or finish what was taken from
+ *		the queues, and leave guest memory alone. NULL: nothing is ever
+ *		held. Return: 0 or -errno
+ * @thaw:	After freeze, not after load. Kicks follow. NULL: nothing to do
  *
  * All called with vm.lock held.
  */
@@ -35,10 +50,14 @@ struct virtio_model {
 	const char *name;
 	uint16_t id;
 	uint32_t pci_class;
+	const struct virtio_config_field *same;
+	uint64_t same_features, soft_features;
 	int (*start)(struct virtio_dev *dev);
 	int (*stop)(struct virtio_dev *dev);
 	void (*kick)(struct virtio_dev *dev, unsigned q);
 	void (*config_write)(struct virtio_dev *dev, uint32_t off, uint32_t len);
+	int (*freeze)(struct virtio_dev *dev);
+	void (*thaw)(struct virtio_dev *dev);
 };
 
 /* One queue with its doorbell and interrupt. */
@@ -74,6 +93,10 @@ struct virtio_transport {
  * @started:	Between the model's start and its stop
  * @resetting:	The model stops: @status stays as it was, other writes of the
  *		driver to it, to queues and doorbells change nothing
+ * @frozen:	Between freeze and thaw: kicks are ignored, thaw repeats them
+ * @loaded:	State was loaded and not yet thawed: not @started; true also in
+ *		the model's start() that thaw calls
+ * @config_moved: ... and the driver knows another configuration
  * @config:	Device configuration space as the driver sees it
  * @must_access_platform: Refuse FEATURES_OK without ACCESS_PLATFORM
  *		(encrypted guests)
@@ -86,6 +109,7 @@ struct virtio_dev {
 	uint64_t features, acked;
 	uint8_t status;
 	bool started, resetting;
+	bool frozen, loaded, config_moved;
 	bool must_access_platform;
 	uint8_t config_generation;
 	uint16_t n_queues;
@@ -98,7 +122,8 @@ struct virtio_dev {
  * virtio_init() - Set up the common part; the device filled model, features,
  * n_queues, queue[].size_max, config and config_len before
  *
- * Creates the doorbell eventfds and watches them. Return: 0 or -errno
+ * Creates the doorbell eventfds and watches them; its state will travel (see
+ * core/snap.h). Return: 0 or -errno
  */
 int virtio_init(struct virtio_dev *dev, struct machine *m);
 /* Nothing of the device is in flight, or never again looked at. */

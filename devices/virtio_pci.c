@@ -12,6 +12,7 @@
 #include "core/machine.h"
 #include "core/util.h"
 #include "devices/virtio_pci_common.h"
+#include "devices/virtio_pci_snap.h"
 
 /*
  * DOC: Layout of BAR 0
@@ -293,6 +294,8 @@ int virtio_pci_add(struct virtio_pci *vp, struct pci_root *root,
 	/* [VIRTIO] 4.1.2.1: a device without the legacy interface. */
 	vp->pci.cfg[PCI_REVISION_ID] = 1;
 	r = vp_add_caps(vp);
+	if (r >= 0)
+		r = snap_add(&root->m->snap, &virtio_pci_snap_item, NULL, vp);
 	if (r < 0) {
 		pci_dev_remove(root, &vp->pci);
 		return r;
@@ -307,6 +310,7 @@ void virtio_pci_remove(struct virtio_pci *vp, struct pci_root *root)
 	if (!vp->dev)
 		return;
 	virtio_reset(vp->dev);
+	snap_remove(&vp->pci.m->snap, &virtio_pci_snap_item, vp);
 	pci_dev_remove(root, &vp->pci);
 	vp->dev->transport = NULL;
 	vp->dev = NULL;

@@ -47,7 +47,7 @@ static gpa_t avail_event_at(const struct virtq *q)
 }
 
 /* Area sizes and alignments: the table in [VIRTIO] 2.7. */
-int virtq_start(struct virtq *q)
+static int virtq_check(const struct virtq *q)
 {
 	if (!is_pow2(q->size) || q->size > VIRTQ_SIZE_MAX)
 		return -EINVAL;
@@ -57,7 +57,15 @@ int virtq_start(struct virtq *q)
 	    !gmem_valid(q->gm, q->avail, 6 + 2ULL * q->size) ||
 	    !gmem_valid(q->gm, q->used, 6 + 8ULL * q->size))
 		return -EFAULT;
+	return 0;
+}
 
+int virtq_start(struct virtq *q)
+{
+	int r = virtq_check(q);
+
+	if (r < 0)
+		return r;
 	q->last_avail = 0;
 	q->used_idx = 0;
 	q->signalled_used = 0;
@@ -67,6 +75,19 @@ int virtq_start(struct virtq *q)
 	(void)gmem_store16(q->gm, q->used, 0);
 	if (q->event_idx)
 		(void)gmem_store16(q->gm, avail_event_at(q), 0);
+	return 0;
+}
+
+int virtq_resume(struct virtq *q)
+{
+	int r = virtq_check(q);
+
+	if (r < 0)
+		return r;
+	q->used_idx = q->last_avail;
+	/* An interrupt too many does no harm, one too few does. */
+	q->signalled_valid = false;
+	q->broken = false;
 	return 0;
 }
 

@@ -70,6 +70,16 @@ struct virtq {
 int virtq_start(struct virtq *q);
 
 /**
+ * virtq_resume() - Go on with a queue where a device on another host stopped
+ *
+ * As virtq_start(), but @last_avail is set already, every chain before it was
+ * given back, and guest memory is not touched.
+ *
+ * Return: as virtq_start()
+ */
+int virtq_resume(struct virtq *q);
+
+/**
  * virtq_pop() - Take the next available chain, as a checked copy
  *
  * Walks are bounded by CHAIN_MAX and by the queue size; indirect tables are

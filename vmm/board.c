@@ -86,7 +86,10 @@ static int board_add_disk(struct board *b, const struct config_disk *cd)
 	struct disk *d = &b->disk[b->n_disks];
 	int r;
 
-	r = disk_open(d, cd->path, cd->readonly, cd->direct);
+	if (b->m->incoming)
+		r = disk_open_unlocked(d, cd->path, cd->readonly, cd->direct);
+	else
+		r = disk_open(d, cd->path, cd->readonly, cd->direct);
 	if (r == -EBUSY) {
 		log_err("disk %s: in use: another process holds its lock",
 			cd->path);

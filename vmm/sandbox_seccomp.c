@@ -117,6 +117,8 @@ static const struct {
 	{ TIOCGWINSZ, L | V, "TIOCGWINSZ" },
 	{ BLKDISCARD, L, "BLKDISCARD" },
 	{ BLKZEROOUT, L, "BLKZEROOUT" },
+	{ BLKGETSIZE64, L, "BLKGETSIZE64" },
+	{ BLKSSZGET, L, "BLKSSZGET" },
 };
 
 static int add_plain(scmp_filter_ctx ctx, uint8_t who)

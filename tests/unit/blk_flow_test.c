@@ -566,7 +566,7 @@ static void test_quiesce_resetting(void **state)
 	settle();
 	virtio_set_status(rig.dev, 0);
 	assert_true(rig.dev->resetting);
-	blk_quiesce(rig.b);
+	assert_int_equal(blk_quiesce(rig.b), 0);
 	assert_int_equal(rig.dev->status, 0);
 	blk_resume(rig.b);
 	rig_start(&rig, RIG_BASIC);
@@ -596,6 +596,31 @@ static void test_hung_destroy(void **state)
 	assert_int_equal(left->io.n_inflight, 3);
 	assert_int_equal(left->n_free, BLK_SLOTS - 3);
 	(void)close(left->io.event);
+}
+
+/* The host does not finish: the guest can't be moved, and goes on. */
+static void test_quiesce_hung(void **state)
+{
+	struct snap_error err;
+	unsigned i;
+
+	(void)state;
+	test.hold = test.hang = true;
+	rig.b->patience_ms = 1;
+	for (i = 0; i < 3; i++)
+		add_read(0, i, 512);
+	rig_kick(&rig, 0);
+	settle();
+	assert_int_equal(snap_freeze_all(&rig.m.snap, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "blk 0: freeze"));
+	assert_false(rig.dev->frozen);
+	test.hold = test.hang = false;
+	add_read(0, 3, 512);
+	rig_kick(&rig, 0);
+	settle();
+	assert_int_equal(rig_used_idx(&rig, 0), 3 + 1);
+	for (i = 0; i < 4; i++)
+		assert_true(read_done(i, 512));
 }
 
 static void test_quiesce(void **state)
@@ -856,6 +881,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_broken_inflight, up, down),
 		cmocka_unit_test_setup_teardown(test_hung_destroy, up, down),
 		cmocka_unit_test_setup_teardown(test_quiesce_resetting, up, down),
+		cmocka_unit_test_setup_teardown(test_quiesce_hung, up, down),
 		cmocka_unit_test_setup_teardown(test_quiesce, up, down),
 		cmocka_unit_test_setup_teardown(test_quiesce_bounced, up_direct,
 						down),

@@ -164,6 +164,43 @@ static void test_lock(void **state)
 	disk_close(&b);
 }
 
+/* From one process to another, as when a guest is moved. */
+static void test_handover(void **state)
+{
+	struct disk a, b;
+
+	(void)state;
+	make_file(8192, 1);
+	assert_int_equal(disk_open(&a, path, false, false), 0);
+	assert_int_equal(disk_open_unlocked(&b, path, false, false), 0);
+	assert_int_equal(b.size, 8192);
+	assert_int_equal(disk_take(&b), -EBUSY);
+	assert_int_equal(disk_release(&a), 0);
+	assert_int_equal(disk_take(&b), 0);
+	assert_int_equal(disk_take(&b), 0);
+	assert_int_equal(disk_take(&a), -EBUSY);
+	/* And back. */
+	assert_int_equal(disk_release(&b), 0);
+	assert_int_equal(disk_take(&a), 0);
+	assert_int_equal(disk_take(&b), -EBUSY);
+	disk_close(&b);
+	assert_int_equal(disk_release(&a), 0);
+	/* Smaller than it was: what the guest knows is not there. */
+	assert_int_equal(truncate(path, 8191), 0);
+	assert_int_equal(disk_take(&a), -ENODATA);
+	assert_int_equal(disk_open(&b, path, false, false), 0);
+	disk_close(&b);
+	disk_close(&a);
+
+	/* Readers share. */
+	assert_int_equal(disk_open(&a, path, true, false), 0);
+	assert_int_equal(disk_open_unlocked(&b, path, true, false), 0);
+	assert_int_equal(disk_take(&b), 0);
+	assert_int_equal(disk_release(&a), 0);
+	disk_close(&a);
+	disk_close(&b);
+}
+
 static void test_direct(void **state)
 {
 	uint8_t *buf;
@@ -324,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup(test_sizes, wipe),
 		cmocka_unit_test_setup(test_flags, wipe),
 		cmocka_unit_test_setup(test_lock, wipe),
+		cmocka_unit_test_setup(test_handover, wipe),
 		cmocka_unit_test_setup(test_direct, wipe),
 		cmocka_unit_test_setup(test_discard, wipe),
 		cmocka_unit_test_setup(test_zero, wipe),

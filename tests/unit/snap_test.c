@@ -21,6 +21,7 @@ struct toy {
 	unsigned frozen, thawed;
 	bool held;
 	const char *why;
+	bool why_links;
 };
 
 static int toy_save(const void *obj, struct snap_w *w)
@@ -75,9 +76,11 @@ static int toy_hold(void *obj, bool on)
 	return 0;
 }
 
-static const char *toy_obstacle(const void *obj)
+static const char *toy_obstacle(const void *obj, bool drop_links)
 {
-	return ((const struct toy *)obj)->why;
+	const struct toy *t = obj;
+
+	return t->why_links && drop_links ? NULL : t->why;
 }
 
 static const struct snap_item toy_item = {
@@ -409,9 +412,12 @@ static void test_check(void **state)
 {
 	struct pair *p = *state;
 
-	assert_int_equal(snap_check_all(&p->from, &p->err), 0);
+	assert_int_equal(snap_check_all(&p->from, false, &p->err), 0);
 	p->a[1].why = "it is nailed down";
-	assert_int_equal(snap_check_all(&p->from, &p->err), -EOPNOTSUPP);
+	p->a[1].why_links = true;
+	assert_int_equal(snap_check_all(&p->from, true, &p->err), 0);
+	p->a[1].why_links = false;
+	assert_int_equal(snap_check_all(&p->from, true, &p->err), -EOPNOTSUPP);
 	assert_string_equal(p->err.text, "toy 1: it is nailed down");
 }
 
