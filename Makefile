@@ -19,7 +19,7 @@ Q := @
 say = @printf '  %-7s %s\n'
 endif
 
-PKGS     := liburing libseccomp libcap-ng libelf jansson libcrypto
+PKGS     := liburing libseccomp libcap-ng libelf jansson libssl libcrypto
 PKG_CF   := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

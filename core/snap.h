@@ -139,8 +139,7 @@ void snap_thaw_all(struct snap *s);
 int snap_hold_all(struct snap *s, bool on, struct snap_error *err);
 
 /* Can all devices be moved? Return: 0; -EOPNOTSUPP with the first obstacle. */
-int snap_check_all(const struct snap *s, bool drop_links,
-		   struct snap_error *err);
+int snap_check_all(const struct snap *s, bool drop_links, struct snap_error *err);
 
 /* Fields, least significant byte first. */
 void snap_put8(struct snap_w *w, uint8_t v);

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DOC: Theory of operation
+ *
+ * The helper is a child without exec. Before it meets a stranger it closes all
+ * descriptors but its own, drops capabilities, may not gain new ones, lets the
+ * caller take away more (namespaces) and installs a system call filter. It says
+ * over a pipe whether it got so far; from then on only log lines tell more.
+ *
+ * Who listens may have several connections on the way to being accepted, so
+ * that one that says nothing does not keep others out. The first that is
+ * accepted wins.
+ */
+#include "migration/tunnel.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "migration/tunnel_impl.h"
+
+#define PENDING_MAX 8
+#define FILES_MAX   32
+
+/* What the helper says about its start. */
+struct report {
+	int error;
+	uint16_t port;
+	struct tunnel_error why;
+};
+
+struct helper {
+	const struct tunnel_conf *conf;
+	int plain, report; /* -1 once said */
+	pid_t parent;
+	struct tunnel_tls tls;
+	struct tunnel_peer up;
+	uint16_t port;
+};
+
+void tunnel_say(struct tunnel_error *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+}
+
+uint64_t tunnel_now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* --- signals: blocked, but in tunnel_poll() --- */
+
+static volatile sig_atomic_t ending;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	ending = 1;
+}
+
+bool tunnel_ending(void)
+{
+	return ending;
+}
+
+void tunnel_poll(struct pollfd *p, unsigned n, uint64_t deadline_ms)
+{
+	uint64_t now = tunnel_now_ms(), ms = 0;
+	struct timespec ts;
+	sigset_t none;
+
+	if (deadline_ms > now)
+		ms = deadline_ms - now;
+	ts.tv_sec = (time_t)(ms / 1000);
+	ts.tv_nsec = (long)(ms % 1000) * 1000000;
+	(void)sigfillset(&none);
+	(void)sigdelset(&none, SIGTERM);
+	if (ppoll(p, n, deadline_ms ? &ts : NULL, &none) <= 0) {
+		while (n--)
+			p[n].revents = 0;
+	}
+}
+
+static void helper_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP };
+	struct sigaction sa = { .sa_handler = on_term };
+	sigset_t set;
+	size_t i;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigprocmask(SIG_SETMASK, &set, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	/* Ctrl-C is for the parent; we follow it. */
+	for (i = 0; i < ARRAY_SIZE(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	ending = 0;
+}
+
+/* --- rights --- */
+
+static void close_range_but(unsigned from, unsigned to)
+{
+	if (from <= to && syscall(SYS_close_range, from, to, 0) < 0) {
+		/* Before Linux 5.9. */
+		for (; from <= MIN(to, 4096u); from++)
+			(void)close((int)from);
+	}
+}
+
+/* Keep standard error, the owner's stream and the report. */
+static int helper_descriptors(struct helper *h)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	unsigned a, b;
+
+	/* Nobody's stream may get the number of standard error. */
+	h->plain = fcntl(h->plain, F_DUPFD_CLOEXEC, 3);
+	h->report = fcntl(h->report, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || h->plain < 0 || h->report < 0 || dup2(fd, 0) < 0 ||
+	    dup2(fd, 1) < 0)
+		return -errno;
+	if (fcntl(2, F_GETFD) < 0 && dup2(fd, 2) < 0)
+		return -errno;
+	a = (unsigned)MIN(h->plain, h->report);
+	b = (unsigned)MAX(h->plain, h->report);
+	close_range_but(3, a - 1);
+	close_range_but(a + 1, b - 1);
+	close_range_but(b + 1, ~0u);
+	return 0;
+}
+
+static int helper_confine(const struct helper *h)
+{
+	const struct rlimit none = { 0 }, files = { FILES_MAX, FILES_MAX };
+	int r;
+
+	r = h->conf->confine ? h->conf->confine() : 0;
+	if (r < 0)
+		return r;
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)setrlimit(RLIMIT_NPROC, &none);
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_apply(CAPNG_SELECT_ALL) < 0 &&
+	    capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return -EPERM;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	/* dumpable's change has cleared what was set before the fork. */
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
+		return -errno;
+	if (getppid() != h->parent)
+		return -ESRCH;
+	return tunnel_seccomp();
+}
+
+static void helper_report(struct helper *h, int error,
+			  const struct tunnel_error *err)
+{
+	struct report rep = { .error = error, .port = h->port };
+
+	if (err)
+		rep.why = *err;
+	if (h->report >= 0 &&
+	    write(h->report, &rep, sizeof(rep)) != (ssize_t)sizeof(rep))
+		ending = 1; /* nobody waits for us */
+	util_close(&h->report);
+}
+
+/* --- finding the other side --- */
+
+static uint64_t helper_deadline(const struct helper *h)
+{
+	unsigned ms = h->conf->wait_ms;
+
+	return tunnel_now_ms() + (ms ? ms : TUNNEL_WAIT_MS);
+}
+
+/* A step, and what it means. Return: as tunnel_peer_step(), with the patience
+ * at its end -ETIMEDOUT */
+static int helper_step(const struct helper *h, struct tunnel_peer *p,
+		       struct tunnel_error *err)
+{
+	int r = tunnel_peer_step(p, h->conf, err);
+
+	if (r != -EAGAIN || tunnel_now_ms() < p->deadline_ms)
+		return r;
+	tunnel_say(
+		err, "%s",
+		h->conf->role == TUNNEL_LISTEN
+			? "it said too little for too long"
+			: "no answer; does it use the same of --psk, --tls and --insecure?");
+	return -ETIMEDOUT;
+}
+
+static int helper_connect(struct helper *h, struct tunnel_error *err)
+{
+	uint64_t deadline = helper_deadline(h);
+	struct tunnel_error why = { "" };
+	struct tunnel_peer *p = &h->up;
+	int fd, r;
+
+	fd = tunnel_net_connect(h->conf, deadline, err);
+	if (fd < 0)
+		return fd;
+	r = helper_confine(h);
+	if (r < 0) {
+		(void)close(fd);
+		tunnel_say(err, "giving up rights: %s", strerror(-r));
+		return r;
+	}
+	r = tunnel_peer_init(p, fd, &h->tls, h->conf, deadline);
+	while (!r && (r = helper_step(h, p, &why)) == -EAGAIN) {
+		struct pollfd pfd = { .fd = p->fd, .events = p->events };
+
+		tunnel_poll(&pfd, 1, deadline);
+		r = tunnel_ending() ? -EINTR : 0;
+	}
+	if (r < 0)
+		tunnel_say(err, "%s: %s", p->name,
+			   why.text[0] ? why.text : strerror(-r));
+	return r;
+}
+
+static void pending_accept(struct helper *h, int listen_fd,
+			   struct tunnel_peer *pending)
+{
+	struct tunnel_peer *p = pending;
+	unsigned i;
+	int fd;
+
+	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* No place: the one that had most time goes. */
+	for (i = 0; i < PENDING_MAX; i++) {
+		if (pending[i].fd < 0) {
+			p = &pending[i];
+			break;
+		}
+		if (pending[i].deadline_ms < p->deadline_ms)
+			p = &pending[i];
+	}
+	if (p->fd >= 0) {
+		log_guest("migration: %s: refused: others are waiting", p->name);
+		tunnel_peer_fini(p);
+	}
+	if (tunnel_peer_init(p, fd, &h->tls, h->conf, helper_deadline(h)) < 0)
+		log_guest("migration: no memory for a connection");
+}
+
+/* Return: true when one was accepted; it is in @h then */
+static bool pending_step(struct helper *h, struct tunnel_peer *pending)
+{
+	struct tunnel_error why;
+	unsigned i;
+	int r;
+
+	for (i = 0; i < PENDING_MAX; i++) {
+		if (pending[i].fd < 0)
+			continue;
+		why.text[0] = '\0';
+		r = helper_step(h, &pending[i], &why);
+		if (r == -EAGAIN)
+			continue;
+		if (!r) {
+			h->up = pending[i];
+			pending[i] = (struct tunnel_peer){ .fd = -1 };
+			return true;
+		}
+		log_guest("migration: %s: refused: %s", pending[i].name,
+			  why.text);
+		tunnel_peer_fini(&pending[i]);
+	}
+	return false;
+}
+
+static void pending_wait(int plain, int listen_fd,
+			 const struct tunnel_peer *pending, bool *ret_knock,
+			 bool *ret_owner_gone)
+{
+	struct pollfd p[PENDING_MAX + 2];
+	uint64_t deadline = 0;
+	unsigned i;
+
+	for (i = 0; i < PENDING_MAX; i++) {
+		p[i] = (struct pollfd){ .fd = pending[i].fd,
+					.events = pending[i].events };
+		if (p[i].fd >= 0 &&
+		    (!deadline || pending[i].deadline_ms < deadline))
+			deadline = pending[i].deadline_ms;
+	}
+	p[i] = (struct pollfd){ .fd = listen_fd, .events = POLLIN };
+	/* Only its end is of interest before there is another side. */
+	p[i + 1] = (struct pollfd){ .fd = plain };
+	tunnel_poll(p, i + 2, deadline);
+	*ret_knock = p[i].revents;
+	*ret_owner_gone = p[i + 1].revents & (POLLHUP | POLLERR);
+}
+
+static int helper_accept(struct helper *h, int listen_fd)
+{
+	struct tunnel_peer pending[PENDING_MAX];
+	bool knock, owner_gone = false, up = false;
+	unsigned i;
+
+	for (i = 0; i < PENDING_MAX; i++)
+		pending[i] = (struct tunnel_peer){ .fd = -1 };
+	while (!up && !owner_gone && !tunnel_ending()) {
+		pending_wait(h->plain, listen_fd, pending, &knock, &owner_gone);
+		if (knock)
+			pending_accept(h, listen_fd, pending);
+		up = pending_step(h, pending);
+	}
+	for (i = 0; i < PENDING_MAX; i++)
+		tunnel_peer_fini(&pending[i]);
+	return up ? 0 : -EINTR;
+}
+
+static int helper_listen(struct helper *h, struct tunnel_error *err)
+{
+	int fd, r;
+
+	fd = tunnel_net_listen(h->conf, &h->port, err);
+	if (fd < 0)
+		return fd;
+	r = helper_confine(h);
+	if (r < 0) {
+		tunnel_say(err, "giving up rights: %s", strerror(-r));
+	} else {
+		helper_report(h, 0, NULL);
+		r = helper_accept(h, fd);
+	}
+	(void)close(fd);
+	return r;
+}
+
+/* Return: the exit status */
+static int helper_main(struct helper *h)
+{
+	struct tunnel_error err = { "" };
+	int r;
+
+	helper_signals();
+	r = helper_descriptors(h);
+	if (r < 0)
+		tunnel_say(&err, "descriptors: %s", strerror(-r));
+	else
+		r = tunnel_tls_init(&h->tls, h->conf, &err);
+	if (!r)
+		r = h->conf->role == TUNNEL_LISTEN ? helper_listen(h, &err)
+						   : helper_connect(h, &err);
+	helper_report(h, r, &err);
+	if (!r)
+		r = tunnel_pump(&h->up, h->plain, h->conf->rekey_bytes);
+	tunnel_peer_fini(&h->up);
+	tunnel_tls_fini(&h->tls);
+	return r < 0;
+}
+
+/* --- the owner's side --- */
+
+static int open_fork(const struct tunnel_conf *conf, const int pair[2],
+		     const int pipe[2], pid_t *ret_pid)
+{
+	struct helper h = {
+		.conf = conf,
+		.plain = pair[1],
+		.report = pipe[1],
+		.parent = getpid(),
+		.up = { .fd = -1 },
+	};
+
+	*ret_pid = fork();
+	if (*ret_pid < 0)
+		return -errno;
+	if (*ret_pid > 0)
+		return 0;
+	_exit(helper_main(&h));
+}
+
+static int open_wait(int report, struct report *ret_rep)
+{
+	ssize_t n;
+
+	do {
+		n = read(report, ret_rep, sizeof(*ret_rep));
+	} while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(*ret_rep))
+		return ret_rep->error;
+	tunnel_say(&ret_rep->why, "the helper process died");
+	return -ECHILD;
+}
+
+static int open_failed(int error, struct tunnel_error *err)
+{
+	tunnel_say(err, "helper process: %s", strerror(error));
+	return -error;
+}
+
+int tunnel_open(const struct tunnel_conf *conf, struct tunnel *ret_t,
+		struct tunnel_error *err)
+{
+	struct report rep = { .error = 0 };
+	int pair[2], report[2], r;
+	pid_t pid;
+
+	err->text[0] = '\0';
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return open_failed(errno, err);
+	if (pipe2(report, O_CLOEXEC) < 0) {
+		r = open_failed(errno, err);
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		return r;
+	}
+	r = open_fork(conf, pair, report, &pid);
+	(void)close(pair[1]);
+	(void)close(report[1]);
+	if (r < 0)
+		(void)open_failed(-r, &rep.why);
+	else
+		r = open_wait(report[0], &rep);
+	(void)close(report[0]);
+	if (!r) {
+		*ret_t = (struct tunnel){ .fd = pair[0],
+					  .pid = pid,
+					  .port = rep.port };
+		return 0;
+	}
+	*err = rep.why;
+	(void)close(pair[0]);
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
+	return r;
+}
+
+int tunnel_close(struct tunnel *t)
+{
+	int status;
+
+	util_close(&t->fd);
+	while (waitpid(t->pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPIPE;
+}
