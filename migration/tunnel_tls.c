@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/util.h"
@@ -189,6 +190,8 @@ int tunnel_tls_init(struct tunnel_tls *tls, const struct tunnel_conf *conf,
 	*tls = (struct tunnel_tls){ .ctx = NULL };
 	if (conf->security == TUNNEL_INSECURE)
 		return 0;
+	/* The C library opens a file for the dates of certificates. Not later. */
+	tzset();
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG |
 				     OPENSSL_INIT_LOAD_SSL_STRINGS |
 				     OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
