@@ -73,7 +73,7 @@ void tunnel_net_tune(int fd)
 
 void tunnel_net_name(int fd, char *ret_name, size_t size)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 	char host[48], port[8];
 
@@ -149,7 +149,7 @@ int tunnel_net_connect(const struct tunnel_conf *conf, uint64_t deadline_ms,
 
 static int listen_one(const struct addrinfo *ai, uint16_t *ret_port)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_in6 sa = { .sin6_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 	auto_fd int fd = -1;
 	int one = 1, r;
@@ -162,7 +162,7 @@ static int listen_one(const struct addrinfo *ai, uint16_t *ret_port)
 	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
 		return -errno;
 	/* The port is at the same place for both families. */
-	*ret_port = ntohs(((struct sockaddr_in *)(void *)&sa)->sin_port);
+	*ret_port = ntohs(sa.sin6_port);
 	r = fd;
 	fd = -1;
 	return r;

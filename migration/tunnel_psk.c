@@ -92,7 +92,7 @@ static int psk_parse(struct tunnel_tls *tls, char *line, const char *path,
 
 	while (end > line && isspace((unsigned char)end[-1]))
 		*--end = '\0';
-	strcpy(tls->identity, ID_DEFAULT);
+	memcpy(tls->identity, ID_DEFAULT, sizeof(ID_DEFAULT));
 	colon = strchr(line, ':');
 	if (!colon)
 		return psk_key(tls, line, path, err);
@@ -104,7 +104,7 @@ static int psk_parse(struct tunnel_tls *tls, char *line, const char *path,
 			   path, TUNNEL_ID_MAX);
 		return -EINVAL;
 	}
-	strcpy(tls->identity, line);
+	memcpy(tls->identity, line, strlen(line) + 1);
 	return psk_key(tls, colon + 1, path, err);
 }
 

@@ -182,16 +182,29 @@ int sandbox_capabilities(void)
 	return 0;
 }
 
-int sandbox_enter(const struct sandbox_dirs *dirs)
+static void sandbox_paths(const struct sandbox_dirs *dirs)
 {
-	int r, l;
+	int r = sandbox_namespaces(), l = sandbox_landlock(dirs);
 
-	r = sandbox_namespaces();
-	l = sandbox_landlock(dirs);
 	if (r < 0 && l < 0)
 		log_warn("sandbox: neither namespaces nor Landlock on this host; seccomp alone keeps the VMM from opening files");
 	else if (r < 0 || l < 0)
 		log_debug("sandbox: namespaces %d, Landlock %d", r, l);
+}
+
+int sandbox_helper(void)
+{
+	static const struct sandbox_dirs none = { .fd = { -1, -1 } };
+
+	sandbox_paths(&none);
+	return 0;
+}
+
+int sandbox_enter(const struct sandbox_dirs *dirs)
+{
+	int r;
+
+	sandbox_paths(dirs);
 	r = sandbox_capabilities();
 	if (r < 0)
 		return log_errno(r, "sandbox: dropping capabilities");

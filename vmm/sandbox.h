@@ -37,6 +37,16 @@ struct sandbox_dirs {
  */
 int sandbox_enter(const struct sandbox_dirs *dirs);
 
+/**
+ * sandbox_helper() - The same for a helper process that needs no descriptor but
+ * those it has: namespaces and Landlock, as far as this host has them
+ *
+ * Capabilities and the system call filter are the helper's own
+ * (migration/tunnel.h, confine). Return: 0; never fails where sandbox_enter()
+ * would go on
+ */
+int sandbox_helper(void);
+
 /* The stages of sandbox_enter(), for its tests. Return: 0 or -errno. */
 int sandbox_namespaces(void);
 int sandbox_landlock(const struct sandbox_dirs *dirs);

@@ -19,6 +19,7 @@
 
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
+#include "vmm/sandbox.h"
 
 #define KEY	  "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define OTHER	  "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -1144,11 +1145,6 @@ static bool status_has(pid_t pid, const char *line)
 	return strstr(text, line) != NULL;
 }
 
-static int confined(void)
-{
-	return chdir("/proc/sys") < 0 ? -errno : 0;
-}
-
 static int not_confined(void)
 {
 	return -EPERM;
@@ -1160,13 +1156,13 @@ static void test_rights(void **state)
 	struct tunnel_conf j = conf_psk(TUNNEL_CONNECT, psk);
 	int extra[20];
 	struct tunnel t, b;
-	char path[64], cwd[64] = { 0 };
+	char path[64], link[2][64] = { "", "" };
 	unsigned i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(extra); i++)
 		extra[i] = open("/dev/null", O_RDONLY); /* not close-on-exec */
-	c.confine = confined;
+	c.confine = j.confine = sandbox_helper;
 	t = open_ok(&c);
 	b = join(&j, t.port);
 	exchange(t.fd, b.fd, 100);
@@ -1178,9 +1174,15 @@ static void test_rights(void **state)
 	assert_true(status_has(b.pid, "CapPrm:\t0000000000000000"));
 	if (!CSVVMM_SANITIZED)
 		assert_true(status_has(b.pid, "Seccomp:\t2"));
-	(void)snprintf(path, sizeof(path), "/proc/%d/cwd", (int)t.pid);
-	if (readlink(path, cwd, sizeof(cwd) - 1) > 0)
-		assert_string_equal(cwd, "/proc/sys");
+	/* Another network: no new connections, and the old one lives on. */
+	for (i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/net",
+			       (int)(i ? t.pid : getpid()));
+		if (readlink(path, link[i], sizeof(link[i]) - 1) < 0)
+			break;
+	}
+	if (i == 2 && geteuid() == 0)
+		assert_string_not_equal(link[0], link[1]);
 	assert_int_equal(tunnel_close(&t), 0);
 	assert_int_equal(tunnel_close(&b), 0);
 	c.confine = not_confined;
