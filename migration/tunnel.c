@@ -6,16 +6,13 @@
  * descriptors but its own, drops capabilities, may not gain new ones, lets the
  * caller take away more (namespaces) and installs a system call filter. It says
  * over a pipe whether it got so far; from then on only log lines tell more.
- *
- * Who listens may have several connections on the way to being accepted, so
- * that one that says nothing does not keep others out. The first that is
- * accepted wins.
  */
 #include "migration/tunnel.h"
 
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,23 +30,14 @@
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
 
-#define PENDING_MAX 8
-#define FILES_MAX   32
+#define FILES_MAX 64
+#define KEPT_FROM 3
 
 /* What the helper says about its start. */
 struct report {
 	int error;
 	uint16_t port;
 	struct tunnel_error why;
-};
-
-struct helper {
-	const struct tunnel_conf *conf;
-	int plain, report; /* -1 once said */
-	pid_t parent;
-	struct tunnel_tls tls;
-	struct tunnel_peer up;
-	uint16_t port;
 };
 
 void tunnel_say(struct tunnel_error *err, const char *fmt, ...)
@@ -121,38 +109,49 @@ static void helper_signals(void)
 
 /* --- rights --- */
 
-static void close_range_but(unsigned from, unsigned to)
+static void close_between(int below, int above)
 {
-	if (from <= to && syscall(SYS_close_range, from, to, 0) < 0) {
-		/* Before Linux 5.9. */
-		for (; from <= MIN(to, 4096u); from++)
-			(void)close((int)from);
-	}
+	int fd = below + 1;
+
+	if (fd >= above || !syscall(SYS_close_range, fd, above - 1, 0))
+		return;
+	/* Before Linux 5.9. */
+	for (; fd < MIN(above, 4096); fd++)
+		(void)close(fd);
 }
 
-/* Keep standard error, the owner's stream and the report. */
-static int helper_descriptors(struct helper *h)
+/* Keep standard error, the owner's stream, the report, and the port. */
+static int helper_descriptors(struct tunnel_helper *h)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	unsigned a, b;
+	int last;
 
-	/* Nobody's stream may get the number of standard error. */
-	h->plain = fcntl(h->plain, F_DUPFD_CLOEXEC, 3);
-	h->report = fcntl(h->report, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0 || h->plain < 0 || h->report < 0 || dup2(fd, 0) < 0 ||
-	    dup2(fd, 1) < 0)
+	/* Above the rest and in a row: nobody's stream may get the number of
+	 * standard error, and what lies between is closed at once. */
+	h->plain = fcntl(h->plain, F_DUPFD_CLOEXEC, KEPT_FROM);
+	h->report = fcntl(h->report, F_DUPFD_CLOEXEC, h->plain + 1);
+	if (fd < 0 || h->plain < 0 || h->report < 0)
 		return -errno;
-	if (fcntl(2, F_GETFD) < 0 && dup2(fd, 2) < 0)
+	last = h->report;
+	if (h->conf->listen_fd > 0) {
+		h->listen_fd =
+			fcntl(h->conf->listen_fd, F_DUPFD_CLOEXEC, last + 1);
+		if (h->listen_fd < 0)
+			return -errno;
+		last = h->listen_fd;
+	}
+	if (dup2(fd, 0) < 0 || dup2(fd, 1) < 0 ||
+	    (fcntl(2, F_GETFD) < 0 && dup2(fd, 2) < 0))
 		return -errno;
-	a = (unsigned)MIN(h->plain, h->report);
-	b = (unsigned)MAX(h->plain, h->report);
-	close_range_but(3, a - 1);
-	close_range_but(a + 1, b - 1);
-	close_range_but(b + 1, ~0u);
+	close_between(2, h->plain);
+	close_between(h->plain, h->report);
+	if (h->listen_fd >= 0)
+		close_between(h->report, h->listen_fd);
+	close_between(last, INT_MAX);
 	return 0;
 }
 
-static int helper_confine(const struct helper *h)
+static int helper_confine(const struct tunnel_helper *h)
 {
 	const struct rlimit none = { 0 }, files = { FILES_MAX, FILES_MAX };
 	int r;
@@ -178,7 +177,7 @@ static int helper_confine(const struct helper *h)
 	return tunnel_seccomp();
 }
 
-static void helper_report(struct helper *h, int error,
+static void helper_report(struct tunnel_helper *h, int error,
 			  const struct tunnel_error *err)
 {
 	struct report rep = { .error = error, .port = h->port };
@@ -187,39 +186,14 @@ static void helper_report(struct helper *h, int error,
 		rep.why = *err;
 	if (h->report >= 0 &&
 	    write(h->report, &rep, sizeof(rep)) != (ssize_t)sizeof(rep))
-		ending = 1; /* nobody waits for us */
-	util_close(&h->report);
+		util_close(&h->report); /* nobody wants to know */
 }
 
 /* --- finding the other side --- */
 
-static uint64_t helper_deadline(const struct helper *h)
+static int helper_connect(struct tunnel_helper *h, struct tunnel_error *err)
 {
-	unsigned ms = h->conf->wait_ms;
-
-	return tunnel_now_ms() + (ms ? ms : TUNNEL_WAIT_MS);
-}
-
-/* A step, and what it means. Return: as tunnel_peer_step(), with the patience
- * at its end -ETIMEDOUT */
-static int helper_step(const struct helper *h, struct tunnel_peer *p,
-		       struct tunnel_error *err)
-{
-	int r = tunnel_peer_step(p, h->conf, err);
-
-	if (r != -EAGAIN || tunnel_now_ms() < p->deadline_ms)
-		return r;
-	tunnel_say(
-		err, "%s",
-		h->conf->role == TUNNEL_LISTEN
-			? "it said too little for too long"
-			: "no answer; does it use the same of --psk, --tls and --insecure?");
-	return -ETIMEDOUT;
-}
-
-static int helper_connect(struct helper *h, struct tunnel_error *err)
-{
-	uint64_t deadline = helper_deadline(h);
+	uint64_t deadline = tunnel_deadline(h);
 	struct tunnel_error why = { "" };
 	struct tunnel_peer *p = &h->up;
 	int fd, r;
@@ -234,7 +208,7 @@ static int helper_connect(struct helper *h, struct tunnel_error *err)
 		return r;
 	}
 	r = tunnel_peer_init(p, fd, &h->tls, h->conf, deadline);
-	while (!r && (r = helper_step(h, p, &why)) == -EAGAIN) {
+	while (!r && (r = tunnel_step(h, p, &why)) == -EAGAIN) {
 		struct pollfd pfd = { .fd = p->fd, .events = p->events };
 
 		tunnel_poll(&pfd, 1, deadline);
@@ -246,121 +220,29 @@ static int helper_connect(struct helper *h, struct tunnel_error *err)
 	return r;
 }
 
-static void pending_accept(struct helper *h, int listen_fd,
-			   struct tunnel_peer *pending)
+static int helper_listen(struct tunnel_helper *h, struct tunnel_error *err)
 {
-	struct tunnel_peer *p = pending;
-	unsigned i;
-	int fd;
-
-	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return;
-	/* No place: the one that had most time goes. */
-	for (i = 0; i < PENDING_MAX; i++) {
-		if (pending[i].fd < 0) {
-			p = &pending[i];
-			break;
-		}
-		if (pending[i].deadline_ms < p->deadline_ms)
-			p = &pending[i];
-	}
-	if (p->fd >= 0) {
-		log_guest("migration: %s: refused: others are waiting", p->name);
-		tunnel_peer_fini(p);
-	}
-	if (tunnel_peer_init(p, fd, &h->tls, h->conf, helper_deadline(h)) < 0)
-		log_guest("migration: no memory for a connection");
-}
-
-/* Return: true when one was accepted; it is in @h then */
-static bool pending_step(struct helper *h, struct tunnel_peer *pending)
-{
-	struct tunnel_error why;
-	unsigned i;
 	int r;
 
-	for (i = 0; i < PENDING_MAX; i++) {
-		if (pending[i].fd < 0)
-			continue;
-		why.text[0] = '\0';
-		r = helper_step(h, &pending[i], &why);
-		if (r == -EAGAIN)
-			continue;
-		if (!r) {
-			h->up = pending[i];
-			pending[i] = (struct tunnel_peer){ .fd = -1 };
-			return true;
-		}
-		log_guest("migration: %s: refused: %s", pending[i].name,
-			  why.text);
-		tunnel_peer_fini(&pending[i]);
-	}
-	return false;
-}
-
-static void pending_wait(int plain, int listen_fd,
-			 const struct tunnel_peer *pending, bool *ret_knock,
-			 bool *ret_owner_gone)
-{
-	struct pollfd p[PENDING_MAX + 2];
-	uint64_t deadline = 0;
-	unsigned i;
-
-	for (i = 0; i < PENDING_MAX; i++) {
-		p[i] = (struct pollfd){ .fd = pending[i].fd,
-					.events = pending[i].events };
-		if (p[i].fd >= 0 &&
-		    (!deadline || pending[i].deadline_ms < deadline))
-			deadline = pending[i].deadline_ms;
-	}
-	p[i] = (struct pollfd){ .fd = listen_fd, .events = POLLIN };
-	/* Only its end is of interest before there is another side. */
-	p[i + 1] = (struct pollfd){ .fd = plain };
-	tunnel_poll(p, i + 2, deadline);
-	*ret_knock = p[i].revents;
-	*ret_owner_gone = p[i + 1].revents & (POLLHUP | POLLERR);
-}
-
-static int helper_accept(struct helper *h, int listen_fd)
-{
-	struct tunnel_peer pending[PENDING_MAX];
-	bool knock, owner_gone = false, up = false;
-	unsigned i;
-
-	for (i = 0; i < PENDING_MAX; i++)
-		pending[i] = (struct tunnel_peer){ .fd = -1 };
-	while (!up && !owner_gone && !tunnel_ending()) {
-		pending_wait(h->plain, listen_fd, pending, &knock, &owner_gone);
-		if (knock)
-			pending_accept(h, listen_fd, pending);
-		up = pending_step(h, pending);
-	}
-	for (i = 0; i < PENDING_MAX; i++)
-		tunnel_peer_fini(&pending[i]);
-	return up ? 0 : -EINTR;
-}
-
-static int helper_listen(struct helper *h, struct tunnel_error *err)
-{
-	int fd, r;
-
-	fd = tunnel_net_listen(h->conf, &h->port, err);
-	if (fd < 0)
-		return fd;
+	if (h->listen_fd < 0)
+		h->listen_fd = tunnel_net_listen(h->conf, &h->port, err);
+	if (h->listen_fd < 0)
+		return h->listen_fd;
 	r = helper_confine(h);
 	if (r < 0) {
 		tunnel_say(err, "giving up rights: %s", strerror(-r));
 	} else {
 		helper_report(h, 0, NULL);
-		r = helper_accept(h, fd);
+		r = tunnel_accept(h, h->listen_fd);
 	}
-	(void)close(fd);
+	if (!r)
+		tunnel_say(err, "%s", h->up.name);
+	util_close(&h->listen_fd);
 	return r;
 }
 
 /* Return: the exit status */
-static int helper_main(struct helper *h)
+static int helper_main(struct tunnel_helper *h)
 {
 	struct tunnel_error err = { "" };
 	int r;
@@ -375,6 +257,7 @@ static int helper_main(struct helper *h)
 		r = h->conf->role == TUNNEL_LISTEN ? helper_listen(h, &err)
 						   : helper_connect(h, &err);
 	helper_report(h, r, &err);
+	util_close(&h->report);
 	if (!r)
 		r = tunnel_pump(&h->up, h->plain, h->conf->rekey_bytes);
 	tunnel_peer_fini(&h->up);
@@ -387,10 +270,11 @@ static int helper_main(struct helper *h)
 static int open_fork(const struct tunnel_conf *conf, const int pair[2],
 		     const int pipe[2], pid_t *ret_pid)
 {
-	struct helper h = {
+	struct tunnel_helper h = {
 		.conf = conf,
 		.plain = pair[1],
 		.report = pipe[1],
+		.listen_fd = -1,
 		.parent = getpid(),
 		.up = { .fd = -1 },
 	};
@@ -445,18 +329,37 @@ int tunnel_open(const struct tunnel_conf *conf, struct tunnel *ret_t,
 		(void)open_failed(-r, &rep.why);
 	else
 		r = open_wait(report[0], &rep);
-	(void)close(report[0]);
 	if (!r) {
 		*ret_t = (struct tunnel){ .fd = pair[0],
 					  .pid = pid,
-					  .port = rep.port };
+					  .port = rep.port,
+					  .report = report[0] };
+		if (conf->role == TUNNEL_CONNECT)
+			util_close(&ret_t->report);
 		return 0;
 	}
 	*err = rep.why;
+	(void)close(report[0]);
 	(void)close(pair[0]);
 	if (pid > 0)
 		(void)waitpid(pid, NULL, 0);
 	return r;
+}
+
+int tunnel_wait(struct tunnel *t, struct tunnel_error *err)
+{
+	struct report rep = { .error = 0 };
+	int r = t->report < 0 ? 0 : open_wait(t->report, &rep);
+
+	util_close(&t->report);
+	*err = rep.why;
+	return r;
+}
+
+int tunnel_listen(const struct tunnel_conf *conf, uint16_t *ret_port,
+		  struct tunnel_error *err)
+{
+	return tunnel_net_listen(conf, ret_port, err);
 }
 
 int tunnel_close(struct tunnel *t)
@@ -464,6 +367,7 @@ int tunnel_close(struct tunnel *t)
 	int status;
 
 	util_close(&t->fd);
+	util_close(&t->report);
 	while (waitpid(t->pid, &status, 0) < 0) {
 		if (errno != EINTR)
 			return -errno;

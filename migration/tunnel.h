@@ -30,6 +30,8 @@ enum tunnel_security { TUNNEL_PSK, TUNNEL_CERTIFICATES, TUNNEL_INSECURE };
  * @tls_dir:	TUNNEL_CERTIFICATES: a folder with ca.pem (who signs the other
  *		side's certificate), cert.pem (ours and what leads to the
  *		authority), key.pem (ours)
+ * @listen_fd:	Listening: a socket of tunnel_listen() instead of @host and
+ *		@port, for one side after the other. 0 = none
  * @peer_name:	Name or address that the other side's certificate must be for
  *		(subjectAltName). NULL: connecting, @host; listening, any
  * @wait_ms:	0 = TUNNEL_WAIT_MS. Who listens waits for ever, but no longer
@@ -48,6 +50,7 @@ struct tunnel_conf {
 	enum tunnel_security security;
 	const char *host, *port;
 	const char *psk_file, *tls_dir, *peer_name;
+	int listen_fd;
 	unsigned wait_ms;
 	uint64_t rekey_bytes;
 	int (*confine)(void);
@@ -59,11 +62,13 @@ struct tunnel_conf {
  *		the other side has ended, or the helper said in the log why not
  * @pid:	The helper, a child
  * @port:	Listening: the port
+ * @report:	Listening: for tunnel_wait(), else -1
  */
 struct tunnel {
 	int fd;
 	pid_t pid;
 	uint16_t port;
+	int report;
 };
 
 struct tunnel_error {
@@ -84,6 +89,23 @@ struct tunnel_error {
  */
 int tunnel_open(const struct tunnel_conf *conf, struct tunnel *ret_t,
 		struct tunnel_error *err);
+
+/**
+ * tunnel_wait() - Listening: wait until a side has been accepted
+ *
+ * Return: 0 with its address in @err; -errno when there will be none, logged
+ */
+int tunnel_wait(struct tunnel *t, struct tunnel_error *err);
+
+/**
+ * tunnel_listen() - Open a port for several tunnels, one after the other
+ *
+ * Who connects meanwhile waits.
+ *
+ * Return: a descriptor, or -errno with one line in @err
+ */
+int tunnel_listen(const struct tunnel_conf *conf, uint16_t *ret_port,
+		  struct tunnel_error *err);
 
 /**
  * tunnel_close() - Close @fd and wait for the helper

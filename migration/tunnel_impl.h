@@ -86,6 +86,31 @@ ssize_t tunnel_peer_write(struct tunnel_peer *p, const void *buf, size_t len);
 /* We have nothing more to say. Return: 0, -EAGAIN, other -errno */
 int tunnel_peer_end(struct tunnel_peer *p);
 
+/**
+ * struct tunnel_helper - The process
+ * @plain, @report, @listen_fd: Its descriptors; -1: none
+ * @up:		The other side, once accepted
+ */
+struct tunnel_helper {
+	const struct tunnel_conf *conf;
+	int plain, report, listen_fd;
+	pid_t parent;
+	struct tunnel_tls tls;
+	struct tunnel_peer up;
+	uint16_t port;
+};
+
+/* tunnel_accept.c: when patience with one that knocks now will be at its end. */
+uint64_t tunnel_deadline(const struct tunnel_helper *h);
+
+/* tunnel_peer_step(), or -ETIMEDOUT. */
+int tunnel_step(const struct tunnel_helper *h, struct tunnel_peer *p,
+		struct tunnel_error *err);
+
+/* Wait for a side that can be accepted; it is @h->up then. Return: 0, or -EINTR
+ * when the owner wants no more */
+int tunnel_accept(struct tunnel_helper *h, int listen_fd);
+
 /* tunnel_net.c. Sockets are non-blocking. Return: a descriptor, or -errno with
  * @err */
 int tunnel_net_connect(const struct tunnel_conf *conf, uint64_t deadline_ms,

@@ -405,6 +405,58 @@ static void test_rekey(void **state)
 	whole(a, b);
 }
 
+static unsigned count_fds(pid_t pid)
+{
+	char path[40];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	if (!d)
+		return 0;
+	while ((e = readdir(d)))
+		n += e->d_name[0] != '.';
+	(void)closedir(d);
+	return n;
+}
+
+/* One port for several, as a receiver does that is not impressed. */
+static void test_next(void **state)
+{
+	struct tunnel_conf c = conf_psk(TUNNEL_LISTEN, psk), j, w;
+	struct tunnel_error err;
+	struct tunnel t, b;
+	unsigned i, extra;
+	uint16_t port;
+
+	(void)state;
+	c.listen_fd = tunnel_listen(&c, &port, &err);
+	assert_true(c.listen_fd > 2);
+	for (i = 0; i < 3; i++) {
+		t = open_ok(&c);
+		w = conf_psk(TUNNEL_CONNECT, other_psk);
+		open_refused(&w, port, "it has another key");
+		j = conf_psk(TUNNEL_CONNECT, psk);
+		b = join(&j, port);
+		assert_int_equal(tunnel_wait(&t, &err), 0);
+		assert_int_equal(strncmp(err.text, "127.0.0.1:", 10), 0);
+		assert_int_equal(t.report, -1);
+		exchange(t.fd, b.fd, 1000);
+		extra = count_fds(t.pid);
+		assert_true(extra == 0 || extra == 5);
+		assert_int_equal(tunnel_close(&b), 0);
+		assert_int_equal(tunnel_close(&t), 0);
+	}
+	/* Nobody comes: the helper is sent away. */
+	t = open_ok(&c);
+	assert_int_equal(kill(t.pid, SIGTERM), 0);
+	assert_int_equal(tunnel_wait(&t, &err), -EINTR);
+	assert_int_equal(tunnel_close(&t), -EPIPE);
+	(void)close(c.listen_fd);
+}
+
 /* --- OpenSSL's programs as the other side --- */
 
 struct program {
@@ -1113,23 +1165,6 @@ static void test_owner_leaves(void **state)
 	assert_int_equal(tunnel_close(&t), 0);
 }
 
-static unsigned count_fds(pid_t pid)
-{
-	char path[40];
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *d;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	d = opendir(path);
-	if (!d)
-		return 0;
-	while ((e = readdir(d)))
-		n += e->d_name[0] != '.';
-	(void)closedir(d);
-	return n;
-}
-
 static bool status_has(pid_t pid, const char *line)
 {
 	char path[40], text[4096];
@@ -1240,6 +1275,7 @@ int main(void)
 		T(test_plain),
 		T(test_names),
 		T(test_rekey),
+		T(test_next),
 		T(test_s_client),
 		T(test_s_client_cert),
 		T(test_s_server),
