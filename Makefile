@@ -186,7 +186,7 @@ format-check:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
 FUZZ_CF := -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard core/*.h devices/*.h vmm/*.h vmm/*.cc) \
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard core/*.h devices/*.h migration/*.h vmm/*.h vmm/*.cc) \
 		$(BUILD)/vmm/acpi_dsdt.h $(BUILD)/vmm/shim_image.h Makefile
 	$(say) FUZZ $@
 	$(Q)mkdir -p $(@D)
