@@ -125,10 +125,12 @@ int tunnel_peer_init(struct tunnel_peer *p, int fd, const struct tunnel_tls *tls
 		tunnel_peer_fini(p);
 		return -ENOMEM;
 	}
-	if (conf->role == TUNNEL_LISTEN)
+	if (conf->role == TUNNEL_LISTEN) {
 		SSL_set_accept_state(p->ssl);
-	else
+		p->events = POLLIN; /* the other side begins */
+	} else {
 		SSL_set_connect_state(p->ssl);
+	}
 	return 0;
 }
 
@@ -221,6 +223,9 @@ static int step_tls(struct tunnel_peer *p, const struct tunnel_conf *conf,
 	/* Only for the words, should it fail. */
 	if (!p->done) {
 		n = recv(p->fd, p->hello, 4, MSG_DONTWAIT | MSG_PEEK);
+		/* OpenSSL would take what comes in between. */
+		if (n < 0 && errno == EAGAIN && p->events == POLLIN)
+			return -EAGAIN;
 		p->done = n > 0 ? (unsigned)n : 0;
 	}
 	ERR_clear_error();
