@@ -113,12 +113,15 @@ static int connect_one(int fd, const struct addrinfo *ai, uint64_t deadline_ms)
 		return 0;
 	if (errno != EINPROGRESS)
 		return -errno;
-	while (!p.revents) {
+	/* Look once more when time is up: it may have been ours that ran out. */
+	for (;;) {
+		tunnel_poll(&p, 1, deadline_ms);
+		if (p.revents)
+			break;
 		if (tunnel_ending())
 			return -EINTR;
 		if (tunnel_now_ms() >= deadline_ms)
 			return -ETIMEDOUT;
-		tunnel_poll(&p, 1, deadline_ms);
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		return -errno;

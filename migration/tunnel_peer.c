@@ -125,12 +125,10 @@ int tunnel_peer_init(struct tunnel_peer *p, int fd, const struct tunnel_tls *tls
 		tunnel_peer_fini(p);
 		return -ENOMEM;
 	}
-	if (conf->role == TUNNEL_LISTEN) {
+	if (conf->role == TUNNEL_LISTEN)
 		SSL_set_accept_state(p->ssl);
-		p->events = POLLIN; /* the other side begins */
-	} else {
+	else
 		SSL_set_connect_state(p->ssl);
-	}
 	return 0;
 }
 
@@ -214,24 +212,38 @@ int tunnel_peer_end(struct tunnel_peer *p)
 
 /* --- becoming accepted --- */
 
+/* Keep the first bytes that OpenSSL reads: only for the words, should it fail. */
+static long first_bytes(BIO *bio, int oper, const char *buf, size_t size,
+			int argi, long argl, int ret, size_t *done)
+{
+	struct tunnel_peer *p = (struct tunnel_peer *)BIO_get_callback_arg(bio);
+	size_t n;
+
+	(void)size;
+	(void)argi;
+	(void)argl;
+	if (oper != (BIO_CB_READ | BIO_CB_RETURN) || ret <= 0 || !done)
+		return ret;
+	n = MIN(*done, sizeof(p->hello) - p->done);
+	memcpy(p->hello + p->done, buf, n);
+	p->done += (unsigned)n;
+	return ret;
+}
+
 static int step_tls(struct tunnel_peer *p, const struct tunnel_conf *conf,
 		    struct tunnel_error *err)
 {
-	ssize_t n;
+	BIO *bio = SSL_get_rbio(p->ssl);
 	int r, saved;
 
-	/* Only for the words, should it fail. */
-	if (!p->done) {
-		n = recv(p->fd, p->hello, 4, MSG_DONTWAIT | MSG_PEEK);
-		/* OpenSSL would take what comes in between. */
-		if (n < 0 && errno == EAGAIN && p->events == POLLIN)
-			return -EAGAIN;
-		p->done = n > 0 ? (unsigned)n : 0;
-	}
+	/* Only for this call: @p may be elsewhere at the next. */
+	BIO_set_callback_arg(bio, (char *)p);
+	BIO_set_callback_ex(bio, first_bytes);
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_do_handshake(p->ssl);
 	saved = errno;
+	BIO_set_callback_ex(bio, NULL);
 	if (r != 1) {
 		r = tls_result(p, r);
 		if (r == -EAGAIN)
