@@ -76,6 +76,7 @@ struct csv_region {
  * @es:		CSV2 / SEV-ES: registers are encrypted too
  * @vmsa_tried:	LAUNCH_UPDATE_VMSA was issued; @vmsa_done: and succeeded
  * @handle:	The firmware's, for messages
+ * @batch_flags: For the command id of each batch: CSV_BATCH_MORE, or none
  * @region:	Registered RAM, unregistered by csv_close()
  * @last:	Name of the last command that failed, for messages
  * @err:	What it returned
@@ -89,6 +90,7 @@ struct csv {
 	bool es, vmsa_tried, vmsa_done;
 	uint32_t policy;
 	uint32_t handle;
+	uint32_t batch_flags;
 	struct csv_region region[CSV_REGIONS_MAX];
 	unsigned n_regions;
 	const char *last;
@@ -158,7 +160,6 @@ int csv_pdh_export(struct csv *csv, void *pdh, uint32_t *pdh_len, void *chain,
 		   uint32_t *chain_len);
 
 /* Migration: core/csv_migrate.c */
-
 /* Certificates of the target, already checked by the caller; @amd: root side
  * (HSK, CEK / ASK, ARK). None may be empty: KVM refuses that. */
 struct csv_target {
@@ -186,15 +187,14 @@ struct csv_packet {
 };
 
 /* Sizes of header and payload of a full page. */
-int csv_send_sizes(struct csv *csv, uint32_t *ret_hdr_len,
-		   uint32_t *ret_trans_len);
+int csv_send_sizes(struct csv *csv, uint32_t *ret_hdr, uint32_t *ret_trans);
 int csv_send_data(struct csv *csv, const struct csv_packet *p);
 int csv_receive_data(struct csv *csv, const struct csv_packet *p);
 int csv_send_vmsa(struct csv *csv, uint32_t vcpu_id, const struct csv_packet *p);
 int csv_receive_vmsa(struct csv *csv, uint32_t vcpu_id,
 		     const struct csv_packet *p);
-/* At most CSV_BATCH_MAX packets; on failure some may be in. -E2BIG: wrong
- * arguments. -ENOTTY, -EINVAL: this kernel can't; use the functions above. */
+/* At most CSV_BATCH_MAX; on failure some may be in. -E2BIG: wrong arguments.
+ * -ENOTTY, -EINVAL: this kernel can't; use the functions above. */
 int csv_batch(struct csv *csv, bool send, const struct csv_packet *p, unsigned n);
 
 #endif

@@ -21,6 +21,14 @@
  * are in <linux/kvm.h>, but only vendor kernels implement them. */
 #define CSV_COMMAND_BATCH 0x18u
 
+/* Another batch follows soon; where this attribute of /dev/kvm says so, which
+ * only kvm-patches/ has. Group KVM_X86_GRP_SEV. */
+#define CSV_ATTR_GROUP	     1u
+#define CSV_ATTR_BATCH_FLAGS 0x43535600u
+#define CSV_BATCH_MORE	     0x80000000u
+/* Of a VM: where the guest's AP jump table is. */
+#define CSV_ATTR_AP_JUMP_TABLE 0x101u
+
 /* Nodes of one batch: two rings of 2048 slots, one of which stays free. */
 #define CSV_BATCH_MAX 4094u
 

@@ -278,7 +278,8 @@ static int batch_issue(struct csv *csv, const struct csv_rule *rule,
 		       uint32_t cmd, const struct csv_packet *p, unsigned n)
 {
 	auto_free struct batch *b = calloc(n, sizeof(*b));
-	struct csv_abi_batch arg = { .command_id = cmd, .list_uaddr = uaddr(b) };
+	struct csv_abi_batch arg = { .command_id = cmd | csv->batch_flags,
+				     .list_uaddr = uaddr(b) };
 	unsigned i;
 
 	if (!b)

@@ -159,10 +159,11 @@ int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared)
 		uint64_t from = MAX(first, base);
 		uint64_t to = MIN(end, base + reg->size / PAGE_SIZE);
 
-		if (from < to)
-			r = pagemap_tell(&gm->map,
-					 region_page0(gm, reg) + from - base,
-					 to - from, shared);
+		if (from >= to)
+			continue;
+		r = pagemap_tell(&gm->map, region_page0(gm, reg) + from - base,
+				 to - from, shared);
+		gmem_mark_dirty(gm, from * PAGE_SIZE, (to - from) * PAGE_SIZE);
 	}
 	return r;
 }
@@ -241,6 +242,38 @@ int gmem_iov(struct gmem *gm, gpa_t gpa, uint64_t len, bool device_writes,
 	if (device_writes)
 		gmem_mark_dirty(gm, gpa, len);
 	*ret_iov = (struct iovec){ .iov_base = p, .iov_len = len };
+	return 0;
+}
+
+bool gmem_is_private(const struct gmem *gm, gpa_t gpa)
+{
+	const struct gmem_region *r = gmem_find(gm, gpa, 1);
+
+	return r && gm->map.n_pages &&
+	       !(gm->map.told && gmem_shared(gm, r, gpa, 1));
+}
+
+bool gmem_is_zero(const struct gmem *gm, gpa_t gpa)
+{
+	const uint64_t *p = (const void *)gmem_host(gm, gpa, PAGE_SIZE);
+	size_t i;
+
+	for (i = 0; p && i < PAGE_SIZE / sizeof(*p); i += 4) {
+		if (p[i] | p[i + 1] | p[i + 2] | p[i + 3])
+			return false;
+	}
+	return p != NULL;
+}
+
+int gmem_sealed_iov(const struct gmem *gm, gpa_t gpa, uint64_t len,
+		    struct iovec *ret_iov)
+{
+	const struct gmem_region *r = gmem_find(gm, gpa, len);
+
+	if (!r)
+		return -EFAULT;
+	*ret_iov = (struct iovec){ .iov_base = r->host + (gpa - r->base),
+				   .iov_len = len };
 	return 0;
 }
 

@@ -77,7 +77,8 @@ bool gmem_valid(const struct gmem *gm, gpa_t gpa, uint64_t len);
 int gmem_encrypt(struct gmem *gm);
 
 /* The guest says so of @n pages from @gpa on; what of it is no RAM is ignored.
- * Return: 0, or -EINVAL when none of it is RAM */
+ * They are dirty then: what the other side has of them is of no use. Return: 0,
+ * or -EINVAL when none of it is RAM */
 int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared);
 
 /**
@@ -114,6 +115,17 @@ int gmem_store16(struct gmem *gm, gpa_t gpa, uint16_t v);
  */
 int gmem_iov(struct gmem *gm, gpa_t gpa, uint64_t len, bool device_writes,
 	     struct iovec *ret_iov);
+
+/* Is the page of @gpa private to an encrypted guest? Not if it said so. */
+bool gmem_is_private(const struct gmem *gm, gpa_t gpa);
+
+/* Is the page at @gpa all zero? Not if the guest has not shared it. */
+bool gmem_is_zero(const struct gmem *gm, gpa_t gpa);
+
+/* As gmem_iov(), also of what the guest has not shared: for the security
+ * processor, which alone can do anything with it. */
+int gmem_sealed_iov(const struct gmem *gm, gpa_t gpa, uint64_t len,
+		    struct iovec *ret_iov);
 
 /* Write the caches' lines of a valid range back and drop them, so that a guest
  * that reads it another way (with or without the C-bit) finds what was written

@@ -192,13 +192,11 @@ static_assert(sizeof(struct psp_abi_platform_status) ==
 		      sizeof(struct sev_user_data_status),
 	      "the kernel hands it on as it is");
 
-static int model_platform(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
+static int platform(struct csv_model *m, uint32_t cmd, void *arg, uint32_t *ret_fw)
 {
 	struct psp_abi_platform_status status = { 0 };
-	struct csv_model *m = be;
 	int r;
 
-	*ret_fw = 0;
 	switch (cmd) {
 	case SEV_PLATFORM_STATUS:
 		r = FW(m, PLATFORM_STATUS, status, ret_fw);
@@ -218,6 +216,18 @@ static int model_platform(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 	default:
 		return -EINVAL;
 	}
+}
+
+static int model_platform(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
+{
+	struct csv_model *m = be;
+	int r;
+
+	*ret_fw = 0;
+	pthread_mutex_lock(&m->pf->lock);
+	r = platform(m, cmd, arg, ret_fw);
+	pthread_mutex_unlock(&m->pf->lock);
+	return r;
 }
 
 /* --- the guest's memory ------------------------------------------------------- */
@@ -341,6 +351,7 @@ static int platform_new(enum psp_profile profile, struct csv_platform **ret_pf)
 	psp_config_default(&pf->cfg, profile);
 	pf->cfg.cbit = 0;
 	memcpy(pf->cfg.chip_id, chip, sizeof(chip));
+	pthread_mutex_init(&pf->lock, NULL);
 	r = psp_create(&pf->cfg, &model_ops, pf, &pf->psp);
 	if (r < 0)
 		free(pf);

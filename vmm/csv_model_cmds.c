@@ -312,11 +312,8 @@ static bool without_arg(uint32_t cmd)
 	       cmd == KVM_SEV_SEND_CANCEL || cmd == KVM_SEV_RECEIVE_FINISH;
 }
 
-int csv_model_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
+static int issue(struct csv_model *m, uint32_t cmd, void *arg, uint32_t *ret_fw)
 {
-	struct csv_model *m = be;
-
-	*ret_fw = 0;
 	if (cmd == KVM_SEV_INIT || cmd == KVM_SEV_ES_INIT)
 		return do_init(m, cmd == KVM_SEV_ES_INIT, arg, ret_fw);
 	if (!m->active)
@@ -348,4 +345,16 @@ int csv_model_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 	default:
 		return csv_model_migrate(m, cmd, arg, ret_fw);
 	}
+}
+
+int csv_model_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
+{
+	struct csv_model *m = be;
+	int r;
+
+	*ret_fw = 0;
+	pthread_mutex_lock(&m->pf->lock);
+	r = issue(m, cmd, arg, ret_fw);
+	pthread_mutex_unlock(&m->pf->lock);
+	return r;
 }

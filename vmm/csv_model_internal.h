@@ -4,6 +4,7 @@
 
 /* Shared by csv_model*.c: platform, memory and life are in csv_model.c. */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,10 +24,12 @@ struct kvm_sev_send_update_data;
 
 /**
  * struct csv_platform - The security processor and what its driver knows
+ * @lock:	One command at a time, as at the driver's mutex
  * @stream:	Blocks of fixed randomness used
  * @vms:	Virtual machines on this platform
  */
 struct csv_platform {
+	pthread_mutex_t lock;
 	struct psp *psp;
 	struct psp_config cfg;
 	uint64_t stream;
