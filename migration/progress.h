@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_MIGRATION_PROGRESS_H
+#define CSVVMM_MIGRATION_PROGRESS_H
+
+#include <stdint.h>
+
+/**
+ * enum mig_phase - How far it got
+ *
+ * MIG_PREFLIGHT  nothing has changed anywhere
+ * MIG_PAGES	  pages are on their way, the guest runs at the source
+ * MIG_STOPPED	  the guest stands still, the rest is on its way
+ * MIG_COMMITTING the source has said "run", the target has not answered
+ * MIG_MOVED	  the guest runs at the target (checked: it could)
+ * MIG_FAILED	  it goes on at the source
+ * MIG_REFUSED	  the same, and nothing was changed
+ * MIG_CANCELLED  the same, as somebody wished
+ * MIG_IN_DOUBT	  "run" was sent, nobody knows whether it arrived: the guest
+ *		  stands still until the operator decides
+ */
+enum mig_phase {
+	MIG_NONE,
+	MIG_PREFLIGHT,
+	MIG_PAGES,
+	MIG_STOPPED,
+	MIG_COMMITTING,
+	MIG_MOVED,
+	MIG_FAILED,
+	MIG_REFUSED,
+	MIG_CANCELLED,
+	MIG_IN_DOUBT,
+	MIG_PHASES
+};
+
+const char *mig_phase_name(enum mig_phase phase);
+
+/**
+ * struct mig_progress - Numbers for the operator
+ * @pages:	Sent, all kinds; @zero_pages: of these as zero
+ * @remaining:	Pages that are dirty now
+ * @bytes:	Over the line
+ * @rate:	Bytes of pages a second, in the last round
+ * @dirty_rate:	Pages the guest wrote a second, in the last round
+ * @psp_busy:	Share of the bulk phase in which the security processor was at
+ *		work, in 1/1000; 0 = there is none
+ * @predicted_ns: Downtime, if it were stopped now
+ * @down_ns:	Downtime; 0 = was never stopped
+ */
+struct mig_progress {
+	enum mig_phase phase;
+	unsigned round, throttle;
+	uint64_t pages, zero_pages, sealed_pages, batches, remaining, bytes;
+	uint64_t rate, dirty_rate, psp_busy;
+	uint64_t predicted_ns, down_ns, total_ns;
+	char why[256];
+};
+
+#endif
