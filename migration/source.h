@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_MIGRATION_SOURCE_H
+#define CSVVMM_MIGRATION_SOURCE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/csv.h"
+#include "core/snap.h"
+#include "migration/describe.h"
+#include "migration/dirty.h"
+#include "migration/pipe.h"
+#include "migration/progress.h"
+#include "migration/wire.h"
+
+struct machine;
+
+/* What this folder does not know: KVM's vCPUs and the guest's life. Return: 0 or
+ * -errno, with @why (MIG_WHY_MAX) in words. */
+/**
+ * struct mig_source_ops - The guest, for who moves it
+ * @check:	Is @target who it should be? Its certificates for SEND_START
+ * @stop:	All vCPUs out of the guest, what they began is finished, what
+ *		only the last round may send is dirty; vm.lock held
+ * @go_on:	As it was before @stop; vm.lock held
+ * @save:	State of vCPU @i, or of MIG_MACHINE; vm.lock held
+ * @throttle:	Take this share of their time from the vCPUs, in percent
+ * @mark:	Write to the journal how far it got, before the step is taken
+ */
+struct mig_source_ops {
+	int (*check)(void *ctx, const struct mig_machine *target,
+		     struct csv_target *ret_certs, char *why);
+	int (*stop)(void *ctx, char *why);
+	void (*go_on)(void *ctx);
+	int (*save)(void *ctx, int i, struct snap_w *w);
+	void (*throttle)(void *ctx, unsigned percent);
+	int (*mark)(void *ctx, enum mig_phase phase);
+};
+
+/**
+ * struct mig_opts - The operator's wishes
+ * @rate:	Bytes a second, 0 = no limit
+ * @drop_links:	Connections of the guest's network may break
+ * @max_ns:	Give up if it has not converged by then
+ * @stall_ns:	The line is dead after such a silence
+ */
+struct mig_opts {
+	bool check_only, drop_links;
+	uint64_t downtime_ns, max_ns, stall_ns, rate;
+};
+
+/**
+ * struct mig_source - One attempt to move the guest away
+ * @csv:	NULL for a plain guest
+ * @own, @peer:	Descriptions; @own is the caller's to fill
+ * @wake_fd:	Eventfd; written to cancel
+ * @progress:	Under @lock
+ * @stopped, @released: What has to be undone
+ * @committed:	WIRE_COMMIT may have arrived
+ */
+struct mig_source {
+	struct machine *m;
+	struct csv *csv;
+	unsigned n_vcpus;
+	const struct mig_source_ops *ops;
+	void *ctx;
+	struct mig_opts opts;
+	struct mig_machine own, peer;
+	int wake_fd;
+	struct wire wire;
+	struct mig_dirty dirty;
+	struct mig_pipe pipe;
+	struct csv_target target;
+	bool have_dirty, have_pipe, stopped, released, committed;
+	uint64_t start_ns, bulk_ns, stop_ns, round_pages, round_ns, busy_mark;
+	uint8_t *buf;
+	pthread_mutex_t lock;
+	struct mig_progress progress;
+};
+
+/* Set up what mig_source_run() needs; @wake_fd is made here. Return: 0 or -errno
+ * (mig_source_fini() after both). */
+int mig_source_init(struct mig_source *s, struct machine *m);
+void mig_source_fini(struct mig_source *s);
+
+/**
+ * mig_source_run() - From greeting to the end; in a thread of its own
+ * @fd:		The line; stays the caller's
+ *
+ * Without vm.lock. Return: the last phase, MIG_MOVED or one behind it; the guest
+ * runs, or stands still, accordingly
+ */
+enum mig_phase mig_source_run(struct mig_source *s, int fd);
+
+/* Somebody does not want it any more; any thread. Too late once committed. */
+void mig_source_cancel(struct mig_source *s);
+
+void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
+
+/* migration/source_pages.c, for source.c: all that is dirty now. */
+int mig_source_send_pages(struct mig_source *s);
+/* Rounds until what is left fits into the downtime. */
+int mig_source_rounds(struct mig_source *s);
+
+/* migration/source_state.c: everything else, up to the target's "prepared". */
+int mig_source_state(struct mig_source *s);
+
+/* The next record must be of @type. Return: 0; -EREMOTEIO: the peer gave up;
+ * -EPROTO; -errno of the line */
+int mig_source_expect(struct mig_source *s, enum wire_type type,
+		      struct wire_head *h);
+
+/* Has anybody interrupted? Return: 0, -ECANCELED, -EREMOTEIO (the peer gave up) */
+int mig_source_poll(struct mig_source *s);
+
+#endif
