@@ -40,9 +40,20 @@ static bool client_pending(const struct control_client *c)
 	return c->out_off < c->out_len;
 }
 
+static void fds_close(struct control_fds *f)
+{
+	unsigned i;
+
+	for (i = 0; i < f->n; i++)
+		util_close(&f->fd[i]);
+	f->n = 0;
+}
+
 static void client_drop(struct control_client *c)
 {
 	int fd = c->src.fd;
+
+	fds_close(&c->fds);
 
 	if (fd < 0)
 		return;
@@ -50,19 +61,44 @@ static void client_drop(struct control_client *c)
 	(void)close(fd);
 }
 
-/*
- * A later command may receive a descriptor: then this becomes recvmsg() with
- * room for one SCM_RIGHTS. Without that room the kernel drops what is sent.
- *
- * Return: 0, or -errno when the connection is dead
- */
+/* Take what came along; more than there is room for is closed. */
+static void fds_take(struct control_fds *f, struct msghdr *msg)
+{
+	struct cmsghdr *c;
+	size_t i, n;
+	int fd;
+
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(fd);
+		for (i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (f->n < ARRAY_SIZE(f->fd))
+				f->fd[f->n++] = fd;
+			else
+				(void)close(fd);
+		}
+	}
+}
+
+/* Return: 0, or -errno when the connection is dead */
 static int client_read(struct control_client *c)
 {
-	ssize_t n = recv(c->src.fd, c->in + c->in_len,
-			 sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+	union {
+		char buf[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} ctl;
+	struct iovec iov = { c->in + c->in_len, sizeof(c->in) - c->in_len };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = ctl.buf,
+			      .msg_controllen = sizeof(ctl.buf) };
+	ssize_t n = recvmsg(c->src.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	fds_take(&c->fds, &msg);
 	if (n == 0)
 		c->eof = true;
 	/* Only what ends a line counts: who drips bytes shall not keep a place. */
@@ -109,8 +145,11 @@ static bool client_answer(struct control_client *c)
 		return true;
 	}
 	len = (size_t)(end - c->in);
+	c->ctl->vm->passed = &c->fds;
 	c->out_len =
 		control_answer(c->ctl->vm, c->in, len, c->out, sizeof(c->out));
+	c->ctl->vm->passed = NULL;
+	fds_close(&c->fds);
 	c->in_len -= len + 1;
 	memmove(c->in, end + 1, c->in_len);
 	return true;
@@ -283,6 +322,9 @@ static int claim_name(struct control *ctl)
 		log_err("a guest named \"%s\" runs already (process %d); see "
 			"csvvmm status %s",
 			name, state_pid(ctl->dirfd, name), name);
+	else if (r == -EUCLEAN)
+		log_err("guest \"%s\" was moving to another host when its VMM ended, and may run there: see whether it does; if not, 'csvvmm migrate --decide=here %s' lets it start",
+			name, name);
 	else if (r < 0)
 		log_errno(r, "claim the name \"%s\" in the state folder", name);
 	if (r < 0)
@@ -346,6 +388,11 @@ void control_release(struct control *ctl)
 	free(ctl);
 }
 
+int control_journal(struct control *ctl, const char *phase)
+{
+	return state_journal(ctl->lock_fd, phase);
+}
+
 int control_folder(const struct control *ctl)
 {
 	return ctl->dirfd;
@@ -358,6 +405,7 @@ int control_listen(struct control *ctl, struct vm *vm)
 	/* Else the first object would open /dev/urandom, in the sandbox. */
 	json_object_seed(0);
 	ctl->vm = vm;
+	vm->control = ctl;
 	r = state_listen(ctl->dirfd, ctl->name);
 	if (r < 0)
 		return log_errno(r, "listen on the control socket of \"%s\"",

@@ -35,6 +35,9 @@ int control_listen(struct control *ctl, struct vm *vm);
 /* Before vm_fini(). Fine without control_listen(), too. */
 void control_unlisten(struct control *ctl);
 
+/* state_journal() of the guest's name. */
+int control_journal(struct control *ctl, const char *phase);
+
 /* Descriptor of the folder that holds the socket; stays the control's. */
 int control_folder(const struct control *ctl);
 
@@ -55,5 +58,11 @@ int control_state_dir(char **ret_path);
  * Return: 0; -ENOENT when no such guest runs; -ETIMEDOUT; -errno
  */
 int control_request(const char *name, const char *request, char **ret_line);
+
+/* The same, with at most CONTROL_FDS_MAX descriptors for the VMM, which gets
+ * copies. */
+#define CONTROL_FDS_MAX 4
+int control_request_fds(const char *name, const char *request, const int *fds,
+			unsigned n_fds, char **ret_line);
 
 #endif

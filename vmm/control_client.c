@@ -60,6 +60,27 @@ static int client_send(int fd, const char *buf, size_t len, int64_t deadline)
 	return 0;
 }
 
+/* The first byte, and descriptors with it. Return: 0 or -errno */
+static int client_send_fds(int fd, const char *buf, const int *fds, unsigned n)
+{
+	union {
+		char buf[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} ctl = { { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)buf, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = ctl.buf,
+			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
 /* Read up to a newline. Return: length before it, or -errno */
 static int client_receive(int fd, char *buf, size_t size, int64_t deadline)
 {
@@ -105,8 +126,8 @@ static int client_connect(int dirfd, const char *name, int64_t deadline)
 }
 
 /* Send one request, read one answer into @buf. Return: length or -errno */
-static int client_exchange(const char *name, const char *request, char *buf,
-			   size_t size)
+static int client_exchange(const char *name, const char *request, const int *fds,
+			   unsigned n_fds, char *buf, size_t size)
 {
 	int64_t deadline = now_ms() + CLIENT_TIMEOUT_MS;
 	auto_fd int dirfd = control_state_dir(NULL);
@@ -121,7 +142,10 @@ static int client_exchange(const char *name, const char *request, char *buf,
 	fd = client_connect(dirfd, name, deadline);
 	if (fd < 0)
 		return fd;
-	r = client_send(fd, request, strlen(request), deadline);
+	r = n_fds ? client_send_fds(fd, request, fds, n_fds) : 0;
+	if (!r)
+		r = client_send(fd, request + !!n_fds,
+				strlen(request) - !!n_fds, deadline);
 	if (!r)
 		r = client_send(fd, "\n", 1, deadline);
 	if (r < 0)
@@ -129,17 +153,18 @@ static int client_exchange(const char *name, const char *request, char *buf,
 	return client_receive(fd, buf, size, deadline);
 }
 
-int control_request(const char *name, const char *request, char **ret_line)
+int control_request_fds(const char *name, const char *request, const int *fds,
+			unsigned n_fds, char **ret_line)
 {
 	char *buf;
 	int r;
 
-	if (!state_name_valid(name))
+	if (!state_name_valid(name) || n_fds > CONTROL_FDS_MAX)
 		return -EINVAL;
 	buf = malloc(CLIENT_ANSWER_MAX);
 	if (!buf)
 		return -ENOMEM;
-	r = client_exchange(name, request, buf, CLIENT_ANSWER_MAX);
+	r = client_exchange(name, request, fds, n_fds, buf, CLIENT_ANSWER_MAX);
 	if (r < 0) {
 		free(buf);
 		return r;
@@ -147,4 +172,9 @@ int control_request(const char *name, const char *request, char **ret_line)
 	buf[r] = 0;
 	*ret_line = buf;
 	return 0;
+}
+
+int control_request(const char *name, const char *request, char **ret_line)
+{
+	return control_request_fds(name, request, NULL, 0, ret_line);
 }

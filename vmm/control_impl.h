@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "core/loop.h"
+#include "vmm/control.h"
 
 /* Between control.c, control_cmds.c and their tests; nobody else. */
 
@@ -22,6 +23,16 @@ struct control;
 struct vm;
 
 /**
+ * struct control_fds - Descriptors that came with requests; vm->passed
+ *
+ * What a command takes it sets to -1; the others are closed after it.
+ */
+struct control_fds {
+	int fd[CONTROL_FDS_MAX];
+	unsigned n;
+};
+
+/**
  * struct control_client - One connection; free when src.fd is -1
  * @eof:	Nothing more is read; closed once the answer is out
  * @seen_ns:	When it last sent or took a byte
@@ -31,6 +42,7 @@ struct control_client {
 	struct control *ctl;
 	bool eof;
 	uint64_t seen_ns;
+	struct control_fds fds;
 	size_t in_len, out_off, out_len;
 	char in[CONTROL_LINE_MAX];
 	char out[CONTROL_ANSWER_MAX];
@@ -87,6 +99,18 @@ int ctl_launch_secret(struct vm *vm, const json_t *req, json_t *reply,
 		      struct control_error *err);
 int ctl_launch_go(struct vm *vm, const json_t *req, json_t *reply,
 		  struct control_error *err);
+/* vmm/control_migrate.c */
+extern const char *const control_migrate_keys[];
+extern const char *const control_decide_keys[];
+int ctl_migrate(struct vm *vm, const json_t *req, json_t *reply,
+		struct control_error *err);
+int ctl_migrate_cancel(struct vm *vm, const json_t *req, json_t *reply,
+		       struct control_error *err);
+int ctl_migrate_decide(struct vm *vm, const json_t *req, json_t *reply,
+		       struct control_error *err);
+/* The key "migration" of `status`; null when there was none. */
+json_t *control_migration_status(struct vm *vm);
+
 /* The key "csv" of `status`; for plain guests null. */
 json_t *control_csv_status(const struct vm *vm);
 

@@ -151,6 +151,44 @@ static void state_write_pid(int fd)
 		log_debug("cannot write the process id into the lock file");
 }
 
+#define JOURNAL "migration "
+#define DOUBT	JOURNAL "committing"
+
+int state_journal(int lock_fd, const char *phase)
+{
+	char text[80];
+	int len = snprintf(text, sizeof(text), "%d\n" JOURNAL "%s\n", getpid(),
+			   phase);
+
+	if (pwrite(lock_fd, text, (size_t)len, 0) != len ||
+	    ftruncate(lock_fd, len) < 0 || fdatasync(lock_fd) < 0)
+		return -errno;
+	return 0;
+}
+
+static bool journal_in_doubt(int fd)
+{
+	char text[80] = { 0 };
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 && strstr(text, DOUBT);
+}
+
+int state_journal_forget(int dirfd, const char *name)
+{
+	auto_fd int fd = state_lock_open(dirfd, name, O_RDWR);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = state_lock(fd);
+	if (r < 0)
+		return r == -ESTALE ? -EEXIST : r;
+	if (!journal_in_doubt(fd))
+		return -ENOENT;
+	state_release(dirfd, name);
+	return 0;
+}
+
 int state_claim(int dirfd, const char *name)
 {
 	unsigned i;
@@ -162,6 +200,10 @@ int state_claim(int dirfd, const char *name)
 		if (fd < 0)
 			return fd;
 		r = state_lock(fd);
+		if (!r && journal_in_doubt(fd)) {
+			(void)close(fd);
+			return -EUCLEAN;
+		}
 		if (!r) {
 			state_write_pid(fd);
 			return fd;

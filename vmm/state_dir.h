@@ -26,9 +26,17 @@ bool state_name_valid(const char *name);
  *
  * Writes the process id into the lock file, for humans.
  *
- * Return: descriptor to keep open; -EEXIST when NAME runs already; -errno
+ * Return: descriptor to keep open; -EEXIST when NAME runs already; -EUCLEAN: the
+ * last VMM of this name ended while it was in doubt where its guest runs; -errno
  */
 int state_claim(int dirfd, const char *name);
+
+/* Note beside the process id how far a migration got; for state_claim(), should
+ * this VMM be killed. Return: 0 or -errno, also when it did not reach the disk */
+int state_journal(int lock_fd, const char *phase);
+/* Whatever the journal of a VMM that is gone says: forget it. Return: 0; -EEXIST:
+ * NAME runs; -ENOENT: there is none; -errno */
+int state_journal_forget(int dirfd, const char *name);
 
 /* Remove the files of a claimed name; before its descriptor is closed. */
 void state_release(int dirfd, const char *name);

@@ -11,14 +11,18 @@
 #include "vmm/config.h"
 
 struct board;
+struct control;
 struct kvm_run;
 struct launch;
+struct vm_incoming;
+struct vm_migration;
 struct vm;
 
 /**
  * struct vcpu - One virtual CPU and its thread
  * @parked:	Outside KVM_RUN and staying there: pause is complete
  * @exits:	User-space exits since the first KVM_RUN
+ * @tsc, @deadline: Of a vCPU that came from elsewhere, until it runs
  */
 struct vcpu {
 	struct vm *vm;
@@ -29,6 +33,7 @@ struct vcpu {
 	bool have_thread;
 	bool parked;
 	_Atomic uint64_t exits;
+	uint64_t tsc, deadline;
 };
 
 /* Why a vCPU came to user space; names in vmm/control_cmds.c. */
@@ -55,6 +60,27 @@ struct vm_pages {
 };
 
 /**
+ * struct vm_clocks - Of a guest that came from elsewhere, until it runs
+ * @arrived_ns:	CLOCK_MONOTONIC here, when they did
+ * @wall_ns:	Wall clock there, when they were read
+ */
+struct vm_clocks {
+	uint64_t arrived_ns, wall_ns, kvm_ns;
+	uint32_t tsc_khz;
+};
+
+/**
+ * struct vm_throttle - vCPUs are slowed down
+ * @percent:	Of their time; 0 = not at all
+ * @timer:	Drives them out of the guest now and then
+ */
+struct vm_throttle {
+	_Atomic unsigned percent;
+	struct timer timer;
+	bool have_timer;
+};
+
+/**
  * struct vm - One guest, by value; never global
  * @m:		What devices stand on; m.lock is vm.lock
  * @want_pause:	vCPUs shall leave the guest and wait; vm.lock
@@ -64,6 +90,11 @@ struct vm_pages {
  * @launch:	Of an encrypted guest, else NULL
  * @wait_for_owner: vCPUs start when the owner says so, by the control socket
  * @exits:	User-space exits of all vCPUs by kind; vm.lock
+ * @moving:	Stands still until it is known where it goes on
+ * @arrives_paused: It was paused before it moved
+ * @mig:	Attempt to move away, or the last one; @incoming: guest to come
+ * @control:	Its name; NULL when nobody serves it
+ * @passed:	Descriptors that came with the request that is carried out
  * @start_ns, @first_run_ns: CLOCK_MONOTONIC marks for `status` and bench
  */
 struct vm {
@@ -83,7 +114,13 @@ struct vm {
 	struct boot_info boot;
 	struct launch *launch;
 	struct vm_pages pages;
-	bool wait_for_owner;
+	bool wait_for_owner, moving, arrives_paused;
+	struct vm_clocks clocks;
+	struct vm_throttle throttle;
+	struct vm_migration *mig;
+	struct vm_incoming *incoming;
+	struct control *control;
+	struct control_fds *passed;
 };
 
 /**
@@ -96,6 +133,9 @@ struct vm {
  * Return: 0 or -errno
  */
 int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner);
+/* The same for a guest that comes from elsewhere: nothing is loaded, nothing is
+ * measured. */
+int vm_init_incoming(struct vm *vm, const struct config *cfg);
 void vm_fini(struct vm *vm);
 
 /**
@@ -109,9 +149,13 @@ enum end_reason vm_run(struct vm *vm);
  * the guest ends. Return: 0; -EPROTO when nobody waits for it; -errno, logged */
 int vm_go(struct vm *vm);
 
+/* The guest has arrived: vCPUs start, or wait if it was paused; vm.lock held.
+ * Return: 0 or -errno, logged */
+int vm_arrive(struct vm *vm);
+
 /* Stop all vCPUs and wait until each has left KVM_RUN; vm.lock held (dropped
  * while waiting). Return: 0, or -EINVAL when the guest does not run, or ended
- * meanwhile. */
+ * meanwhile; vm_resume() also -EBUSY: it is on its way elsewhere. */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 
@@ -128,6 +172,7 @@ int vm_csv_open(struct vm *vm);
 /* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
 int vm_csv_measure(struct vm *vm);
+int vm_csv_incoming(struct vm *vm);
 void vm_csv_close(struct vm *vm);
 
 /* vmm/vm_pages.c: page states of an encrypted guest ([KVM-API] 5, 7.23;
