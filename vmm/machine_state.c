@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interrupt controllers, clocks, and what an encrypted guest has told. */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/csv_abi.h"
+#include "core/kvm.h"
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/migrate.h"
+#include "vmm/vcpu_state.h"
+#include "vmm/vm.h"
+
+/*
+ * DOC: Theory of operation
+ *
+ * Time goes on while the guest is under way: kvm-clock and the TSCs are set to
+ * where they would be by now. How long that took is the difference of both hosts'
+ * wall clocks, if that makes sense: not less than the time since the state came
+ * in here, nor much more. Else it is that time, and the guest's clocks are late by
+ * the rest. All TSCs get the same correction, so they stay equal.
+ */
+
+#define NS_PER_S 1000000000ULL
+/* How much longer than since the arrival here may the move have taken? */
+#define UNDERWAY_MAX_NS (10 * NS_PER_S)
+
+#define MSR_TSC		 0x10u
+#define MSR_TSC_DEADLINE 0x6e0u
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* --- interrupt controllers ------------------------------------------------------ */
+
+static void pic_fields(struct kvm_pic_state *p, __u8 *list[15])
+{
+	__u8 *all[15] = { &p->last_irr,
+			  &p->irr,
+			  &p->imr,
+			  &p->isr,
+			  &p->priority_add,
+			  &p->irq_base,
+			  &p->read_reg_select,
+			  &p->poll,
+			  &p->special_mask,
+			  &p->init_state,
+			  &p->auto_eoi,
+			  &p->rotate_on_auto_eoi,
+			  &p->special_fully_nested_mode,
+			  &p->init4,
+			  &p->elcr };
+
+	memcpy(list, all, sizeof(all));
+}
+
+static int pic_save(int vm_fd, unsigned id, struct snap_w *w)
+{
+	struct kvm_irqchip chip = { .chip_id = id };
+	int r = kvm_ioctl(vm_fd, KVM_GET_IRQCHIP, &chip);
+	__u8 *list[15];
+	unsigned i;
+
+	pic_fields(&chip.chip.pic, list);
+	for (i = 0; i < ARRAY_SIZE(list) && !r; i++)
+		snap_put8(w, *list[i]);
+	snap_put8(w, chip.chip.pic.elcr_mask);
+	return r;
+}
+
+static int pic_load(int vm_fd, unsigned id, struct snap_r *r)
+{
+	struct kvm_irqchip chip = { .chip_id = id };
+	__u8 *list[15];
+	unsigned i;
+
+	pic_fields(&chip.chip.pic, list);
+	for (i = 0; i < ARRAY_SIZE(list); i++)
+		*list[i] = snap_get8(r, "pic");
+	chip.chip.pic.elcr_mask = snap_get8(r, "pic");
+	return r->error ? r->error : kvm_ioctl(vm_fd, KVM_SET_IRQCHIP, &chip);
+}
+
+static int ioapic_save(int vm_fd, struct snap_w *w)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	const struct kvm_ioapic_state *s = &chip.chip.ioapic;
+	int r = kvm_ioctl(vm_fd, KVM_GET_IRQCHIP, &chip);
+	unsigned i;
+
+	snap_put64(w, s->base_address);
+	snap_put32(w, s->ioregsel);
+	snap_put32(w, s->id);
+	snap_put32(w, s->irr);
+	for (i = 0; i < KVM_IOAPIC_NUM_PINS; i++)
+		snap_put64(w, s->redirtbl[i].bits);
+	return r;
+}
+
+static int ioapic_load(int vm_fd, struct snap_r *r)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	struct kvm_ioapic_state *s = &chip.chip.ioapic;
+	unsigned i;
+
+	s->base_address = snap_get64(r, "ioapic base");
+	s->ioregsel = snap_get32(r, "ioapic select");
+	s->id = snap_get32(r, "ioapic id");
+	s->irr = snap_get32(r, "ioapic irr");
+	for (i = 0; i < KVM_IOAPIC_NUM_PINS; i++)
+		s->redirtbl[i].bits = snap_get64(r, "ioapic pin");
+	return r->error ? r->error : kvm_ioctl(vm_fd, KVM_SET_IRQCHIP, &chip);
+}
+
+/* --- clocks ------------------------------------------------------------------- */
+
+struct one_msr {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry;
+};
+
+static int msr_get(int fd, uint32_t msr, uint64_t *ret_v)
+{
+	struct one_msr m = { .head.nmsrs = 1, .entry.index = msr };
+	int r = kvm_ioctl(fd, KVM_GET_MSRS, &m);
+
+	if (r == 1)
+		*ret_v = m.entry.data;
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+static int msr_set(int fd, uint32_t msr, uint64_t v)
+{
+	struct one_msr m = { .head.nmsrs = 1,
+			     .entry = { .index = msr, .data = v } };
+	int r = kvm_ioctl(fd, KVM_SET_MSRS, &m);
+
+	return r < 0 ? r : r == 1 ? 0 : -EINVAL;
+}
+
+static int tsc_offset(int fd, unsigned long req, uint64_t *v)
+{
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET,
+				     .addr = (uintptr_t)v };
+
+	return kvm_ioctl(fd, req, &a);
+}
+
+/*
+ * One look at the first vCPU's TSC; the others' by their distance to it, else the
+ * time between the looks would be in them.
+ */
+static int tscs_save(const struct vm *vm, struct snap_w *w)
+{
+	uint64_t first = 0, first_off = 0, off, v = 0;
+	unsigned i;
+	int r = msr_get(vm->vcpu[0].fd, MSR_TSC, &first);
+	bool offsets =
+		tsc_offset(vm->vcpu[0].fd, KVM_GET_DEVICE_ATTR, &first_off) == 0;
+
+	for (i = 0; i < vm->n_vcpus && !r; i++) {
+		if (offsets &&
+		    !tsc_offset(vm->vcpu[i].fd, KVM_GET_DEVICE_ATTR, &off))
+			v = first + off - first_off;
+		else
+			r = msr_get(vm->vcpu[i].fd, MSR_TSC, &v);
+		snap_put64(w, v);
+	}
+	return r;
+}
+
+static int clocks_save(const struct vm *vm, struct snap_w *w)
+{
+	struct kvm_clock_data c = { 0 };
+	int khz = kvm_ioctl_val(vm->vcpu[0].fd, KVM_GET_TSC_KHZ, 0);
+	int r = kvm_ioctl(vm->m.vm_fd, KVM_GET_CLOCK, &c);
+
+	snap_put64(w, clock_ns(CLOCK_REALTIME));
+	snap_put64(w, c.clock);
+	snap_put32(w, khz > 0 ? (uint32_t)khz : 0);
+	return r < 0 ? r : tscs_save(vm, w);
+}
+
+static void clocks_load(struct vm *vm, struct snap_r *r)
+{
+	struct vm_clocks *c = &vm->clocks;
+	unsigned i;
+
+	c->arrived_ns = clock_ns(CLOCK_MONOTONIC);
+	c->wall_ns = snap_get64(r, "wall clock");
+	c->kvm_ns = snap_get64(r, "kvm-clock");
+	c->tsc_khz = snap_get32(r, "tsc_khz");
+	for (i = 0; i < vm->n_vcpus; i++)
+		vm->vcpu[i].tsc = snap_get64(r, "tsc");
+}
+
+static uint64_t underway_ns(const struct vm_clocks *c)
+{
+	uint64_t here = clock_ns(CLOCK_MONOTONIC) - c->arrived_ns;
+	uint64_t wall = clock_ns(CLOCK_REALTIME) - c->wall_ns;
+
+	if (wall >= here && wall - here <= UNDERWAY_MAX_NS)
+		return wall;
+	log_warn("the hosts' clocks differ: the guest's clocks are late by the time its last state was on the line");
+	return here;
+}
+
+/* Every vCPU's TSC, by the same distance from what it was. */
+static int tscs_resume(struct vm *vm, uint64_t ticks)
+{
+	int first_fd = vm->vcpu[0].fd;
+	uint64_t now = 0, off = 0;
+	unsigned i;
+	int r;
+
+	r = msr_get(first_fd, MSR_TSC, &now);
+	if (r < 0)
+		return r;
+	r = tsc_offset(first_fd, KVM_GET_DEVICE_ATTR, &off);
+	for (i = 0; i < vm->n_vcpus; i++) {
+		uint64_t want = vm->vcpu[i].tsc + ticks;
+		uint64_t to = off + want - now;
+
+		if (r < 0 || tsc_offset(vm->vcpu[i].fd, KVM_SET_DEVICE_ATTR, &to))
+			(void)msr_set(vm->vcpu[i].fd, MSR_TSC, want);
+	}
+	return 0;
+}
+
+int machine_state_resume(struct vm *vm)
+{
+	const struct vm_clocks *c = &vm->clocks;
+	uint64_t ns = underway_ns(c);
+	struct kvm_clock_data clock = { .clock = c->kvm_ns + ns };
+	unsigned i;
+	int r;
+
+	for (i = 0; i < vm->n_vcpus && c->tsc_khz; i++) {
+		if (kvm_ioctl_val(vm->vcpu[i].fd, KVM_GET_TSC_KHZ, 0) !=
+		    (int)c->tsc_khz)
+			(void)kvm_ioctl_val(vm->vcpu[i].fd, KVM_SET_TSC_KHZ,
+					    c->tsc_khz);
+	}
+	r = tscs_resume(vm, (uint64_t)((double)ns * c->tsc_khz / 1e6));
+	if (!r)
+		r = kvm_ioctl(vm->m.vm_fd, KVM_SET_CLOCK, &clock);
+	/* In terms of the TSC, which is right by now only. */
+	for (i = 0; i < vm->n_vcpus && !r; i++) {
+		if (vm->vcpu[i].deadline)
+			r = msr_set(vm->vcpu[i].fd, MSR_TSC_DEADLINE,
+				    vm->vcpu[i].deadline);
+		(void)kvm_ioctl_val(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+	}
+	return r;
+}
+
+/* --- what a CSV2 guest told KVM ----------------------------------------------------- */
+
+static int jump_table(const struct vm *vm, unsigned long req, uint64_t *v)
+{
+	struct kvm_device_attr a = { .group = CSV_ATTR_GROUP,
+				     .attr = CSV_ATTR_AP_JUMP_TABLE,
+				     .addr = (uintptr_t)v };
+
+	return kvm_ioctl(vm->m.vm_fd, req, &a);
+}
+
+int machine_state_save(struct vm *vm, struct snap_w *w)
+{
+	uint64_t table = 0;
+	int r;
+
+	(void)jump_table(vm, KVM_GET_DEVICE_ATTR, &table);
+	snap_put8(w, vm->arrives_paused);
+	snap_put8(w, vm->m.gmem.map.told);
+	snap_put8(w, vm->pages.ready);
+	snap_put32(w, vm->pages.ready_by);
+	snap_put64(w, table);
+	r = pic_save(vm->m.vm_fd, KVM_IRQCHIP_PIC_MASTER, w);
+	if (!r)
+		r = pic_save(vm->m.vm_fd, KVM_IRQCHIP_PIC_SLAVE, w);
+	if (!r)
+		r = ioapic_save(vm->m.vm_fd, w);
+	return r < 0 ? r : clocks_save(vm, w);
+}
+
+int machine_state_load(struct vm *vm, struct snap_r *r)
+{
+	uint64_t table;
+	int e;
+
+	vm->arrives_paused = snap_get_bool(r, "paused");
+	if (snap_get_bool(r, "told") && !vm->m.gmem.map.told)
+		(void)snap_bad(r, "told", "no page is shared");
+	vm->pages.ready = snap_get_bool(r, "ready");
+	vm->pages.ready_by = snap_get32_range(r, "ready by", 0, vm->n_vcpus - 1);
+	table = snap_get64(r, "AP jump table");
+	if (r->error)
+		return r->error;
+	if (table && jump_table(vm, KVM_SET_DEVICE_ATTR, &table) < 0)
+		return snap_bad(r, "AP jump table", "this kernel can't take it");
+	e = pic_load(vm->m.vm_fd, KVM_IRQCHIP_PIC_MASTER, r);
+	if (!e)
+		e = pic_load(vm->m.vm_fd, KVM_IRQCHIP_PIC_SLAVE, r);
+	if (!e)
+		e = ioapic_load(vm->m.vm_fd, r);
+	if (e < 0)
+		return snap_bad(r, "irqchip", "KVM refuses it: %s", strerror(-e));
+	clocks_load(vm, r);
+	return r->error;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CSVVMM_VMM_VCPU_STATE_H
+#define CSVVMM_VMM_VCPU_STATE_H
+
+#include <stdint.h>
+
+#include "core/snap.h"
+
+struct vcpu;
+struct vm;
+struct kvm_cpuid2;
+
+/*
+ * What KVM knows of a vCPU, and of the machine beside them, as fields
+ * (docs/WIRE.md). The vCPUs stand still; vm.lock held. What an encrypted guest's
+ * KVM does not tell is left out.
+ */
+
+/* Return: 0 or -errno */
+int vcpu_state_save(const struct vcpu *v, struct snap_w *w);
+/* In the order of [csv-abi] 4.5, into a vCPU that never ran. Return: 0 or
+ * -EPROTO by snap_bad() */
+int vcpu_state_load(struct vcpu *v, struct snap_r *r);
+
+/* vmm/vcpu_regs.c: parts of it; a load function ends with KVM's own answer. */
+int vcpu_regs_save(int fd, struct snap_w *w);
+int vcpu_regs_load(int fd, struct snap_r *r);
+int vcpu_sregs_save(int fd, struct snap_w *w);
+int vcpu_sregs_load(int fd, struct snap_r *r);
+int vcpu_events_save(int fd, struct snap_w *w);
+int vcpu_events_load(int fd, struct snap_r *r);
+int vcpu_debug_save(int fd, struct snap_w *w);
+int vcpu_debug_load(int fd, struct snap_r *r);
+
+/* vmm/machine_state.c. */
+int machine_state_save(struct vm *vm, struct snap_w *w);
+int machine_state_load(struct vm *vm, struct snap_r *r);
+/* All is loaded, vCPUs start at once: clocks go on from where they would be by
+ * now. Return: 0 or -errno */
+int machine_state_resume(struct vm *vm);
+
+/* A vCPU's CPUID as KVM has it. Return: malloc'ed table or NULL with errno set */
+struct kvm_cpuid2 *vcpu_cpuid(const struct vcpu *v);
+
+#endif
