@@ -12,20 +12,25 @@ _csvvmm()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} words=
 	local commands='run check doctor list status pause resume stop kill measure attest
-		launch-measure launch-secret launch-go owner-session owner-secret'
+		launch-measure launch-secret launch-go owner-session owner-secret migrate receive'
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		words="$commands --help --version"
 	else
 		case ${COMP_WORDS[1]} in
-		run | check | measure)
+		run | check | measure | receive)
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur"; compgen -f -X '!*.toml' -- "$cur")
 			[[ $cur == -* ]] && words='--help --no-files'
 			[[ $cur == -* && ${COMP_WORDS[1]} == run ]] && words='--help --wait-for-owner'
+			[[ $cur == -* && ${COMP_WORDS[1]} == receive ]] && words='--help --listen --insecure --once --stall'
 			[[ $cur == -* && ${COMP_WORDS[1]} == measure ]] &&
 				words='--profile --host --c-bit --tik --nonce --firmware --explain --json --help'
+			;;
+		migrate)
+			words="--check --json --root --cert --downtime --timeout --stall --bandwidth --drop-connections
+				--insecure --cancel --decide --help $(_csvvmm_names)"
 			;;
 		doctor) words='--json --syscalls --can-run-linux --help' ;;
 		list) words='--json --help' ;;

@@ -16,6 +16,8 @@
 #include "vmm/config.h"
 #include "vmm/control.h"
 #include "vmm/guardian.h"
+#include "vmm/migrate.h"
+#include "vmm/run.h"
 #include "vmm/sandbox.h"
 #include "vmm/vm.h"
 
@@ -58,13 +60,6 @@ static int run_watch_signals(struct run *run)
 	return 0;
 }
 
-/* What the command line says. */
-struct run_args {
-	struct config cfg;
-	const char *file;
-	bool wait_for_owner;
-};
-
 static int run_prepare(struct run *run, const struct run_args *args)
 {
 	const struct config *cfg = &args->cfg;
@@ -78,7 +73,10 @@ static int run_prepare(struct run *run, const struct run_args *args)
 		r = sandbox_limits(cfg->memory, config_csv_real(&cfg->csv));
 	if (r)
 		return r;
-	r = vm_init(&run->vm, cfg, args->wait_for_owner);
+	if (args->line >= 0)
+		r = vm_init_incoming(&run->vm, cfg);
+	else
+		r = vm_init(&run->vm, cfg, args->wait_for_owner);
 	run->have_vm = true;
 	if (!r)
 		r = run_watch_signals(run);
@@ -113,13 +111,14 @@ static void run_cleanup(struct run *run)
 	control_release(run->control);
 }
 
-static int run_guest(void *arg)
+int run_guest(void *arg)
 {
 	const struct run_args *args = arg;
 	const struct config *cfg = &args->cfg;
 	struct run run = { .signals.fd = -1 };
-	enum end_reason why;
 	int status = EXIT_FAILED;
+	enum end_reason why;
+	bool untouched;
 	sigset_t set;
 
 	log_open();
@@ -139,10 +138,16 @@ static int run_guest(void *arg)
 	if (run_prepare(&run, args) == 0) {
 		/* Parsing and the filters took more than will be needed. */
 		(void)malloc_trim(0);
-		why = vm_run(&run.vm);
+		if (args->line < 0 ||
+		    !vm_receive_start(&run.vm, args->line, args->stall_ns))
+			why = vm_run(&run.vm);
 	}
+	untouched = run.have_vm && vm_receive_untouched(&run.vm);
 	run_cleanup(&run);
-	if (why != END_NONE) {
+	if (untouched) {
+		log_info("waiting on");
+		status = RUN_UNTOUCHED;
+	} else if (why != END_NONE) {
 		status = vm_end_status(why);
 		log_info("guest %s: %s (exit status %d)", cfg->name,
 			 vm_end_words(why), status);
@@ -153,7 +158,8 @@ static int run_guest(void *arg)
 	return status;
 }
 
-static int parse_args(int argc, char **argv, struct run_args *args)
+static int parse_args(int argc, char **argv, struct run_args *args,
+		      const char **ret_file)
 {
 	static const struct option options[] = {
 		{ "wait-for-owner", no_argument, NULL, 'w' },
@@ -170,23 +176,24 @@ static int parse_args(int argc, char **argv, struct run_args *args)
 	}
 	if (argc - optind != 1)
 		return -EINVAL;
-	args->file = argv[optind];
+	*ret_file = argv[optind];
 	return 0;
 }
 
 static int run_main(int argc, char **argv)
 {
-	struct run_args args = { 0 };
+	struct run_args args = { .line = -1 };
+	const char *file;
 	struct config_error err;
 	int status;
 
-	if (parse_args(argc, argv, &args) < 0) {
+	if (parse_args(argc, argv, &args, &file) < 0) {
 		fprintf(stderr,
 			"csvvmm: run takes one FILE; usage: csvvmm run %s\n",
 			cmd_run.args);
 		return EXIT_USAGE;
 	}
-	if (config_load(args.file, &args.cfg, &err) < 0) {
+	if (config_load(file, &args.cfg, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return EXIT_USAGE;
 	}
@@ -205,5 +212,6 @@ const struct command cmd_run = {
 		"  --wait-for-owner  an encrypted guest starts only when its owner has seen the\n"
 		"                    measurement: launch-measure, launch-secret, launch-go\n\n"
 		"Exit status: 0 powered off, 1 not started, 2 bad guest.toml, 10 kernel panic,\n"
-		"11 triple fault, 12 reboot, 13 killed, 14 error of the VMM or of KVM.\n",
+		"11 triple fault, 12 reboot, 13 killed, 14 error of the VMM or of KVM, 15 moved to\n"
+		"another host.\n",
 };

@@ -14,6 +14,11 @@ enum {
 	EXIT_GUEST_REBOOT = 12, /* reboot with on_reboot = "exit" */
 	EXIT_GUEST_KILLED = 13,
 	EXIT_VMM_ERROR = 14,
+	EXIT_GUEST_MOVED = 15,	/* it runs on another host */
+	EXIT_NOT_RECEIVED = 16, /* receive: it never ran here */
+	EXIT_REFUSED = 17,	/* migrate: preflight; nothing was changed */
+	EXIT_CANCELLED = 18,	/* migrate: the guest goes on here */
+	EXIT_IN_DOUBT = 19,	/* migrate: it stands still, decide */
 };
 
 /**
@@ -45,6 +50,8 @@ extern const struct command cmd_launch_secret;
 extern const struct command cmd_launch_go;
 extern const struct command cmd_owner_session; /* vmm/cmd_owner.c */
 extern const struct command cmd_owner_secret;
+extern const struct command cmd_migrate; /* vmm/cmd_migrate.c */
+extern const struct command cmd_receive; /* vmm/cmd_receive.c */
 
 /* vmm/commands.c: a wrong command line, told in one line. Return: EXIT_USAGE */
 int command_misuse(const struct command *cmd, const char *why);

@@ -155,6 +155,7 @@ static int ctl_status(struct vm *vm, const json_t *req, json_t *reply,
 	json_object_set_new(reply, "kernel", json_path(vm->cfg->kernel));
 	status_devices(vm->cfg, reply);
 	json_object_set_new(reply, "csv", control_csv_status(vm));
+	json_object_set_new(reply, "migration", control_migration_status(vm));
 	json_object_set_new(reply, "log_dropped", json_u64(log_guest_dropped()));
 	json_object_set_new(reply, "version", json_string(CSVVMM_VERSION));
 	return 0;
@@ -179,6 +180,11 @@ static int ctl_resume(struct vm *vm, const json_t *req, json_t *reply,
 	int r = vm_resume(vm);
 
 	(void)req;
+	if (r == -EBUSY)
+		return control_fail(err, r,
+				    "cannot resume: the guest is on its way to "
+				    "another host (migrate-cancel, "
+				    "migrate-decide)");
 	if (r < 0)
 		return control_fail(err, r, "cannot resume: the guest is %s%s",
 				    vm_state_name(vm->state),
@@ -228,6 +234,11 @@ static const struct control_cmd commands[] = {
 	{ "launch-secret", "put a secret into the measured guest",
 	  control_secret_keys, ctl_launch_secret },
 	{ "launch-go", "let the measured guest run", NULL, ctl_launch_go },
+	{ "migrate", "move the guest to another host", control_migrate_keys,
+	  ctl_migrate },
+	{ "migrate-cancel", "stop moving it", NULL, ctl_migrate_cancel },
+	{ "migrate-decide", "say where the guest is, when that is in doubt",
+	  control_decide_keys, ctl_migrate_decide },
 };
 
 static int ctl_help(struct vm *vm, const json_t *req, json_t *reply,

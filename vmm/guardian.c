@@ -64,11 +64,17 @@ static int guardian_report(int status)
 
 int guardian_run(int (*fn)(void *arg), void *arg)
 {
+	return isatty(STDIN_FILENO) ? guardian_child(fn, arg) : fn(arg);
+}
+
+int guardian_child(int (*fn)(void *arg), void *arg)
+{
 	sigset_t set, old;
 	pid_t parent = getpid(), child;
 	int status;
 
-	if (!isatty(STDIN_FILENO) || terminal_share() < 0)
+	/* Without it there is nothing to put back. */
+	if (isatty(STDIN_FILENO) && terminal_share() < 0)
 		return fn(arg);
 	guardian_signals(&set);
 	sigaddset(&set, SIGCHLD);
@@ -91,5 +97,6 @@ int guardian_run(int (*fn)(void *arg), void *arg)
 	}
 	status = guardian_wait(child, &set);
 	terminal_restore();
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return guardian_report(status);
 }

@@ -23,4 +23,7 @@ void guardian_signals(sigset_t *ret_set);
  */
 int guardian_run(int (*fn)(void *arg), void *arg);
 
+/* The same, in a child in any case: what it gives up, this process keeps. */
+int guardian_child(int (*fn)(void *arg), void *arg);
+
 #endif

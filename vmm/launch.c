@@ -284,6 +284,26 @@ int launch_measure(struct launch *l, struct gmem *gm, const struct boot_info *bo
 	return r;
 }
 
+int launch_incoming(struct launch *l, struct gmem *gm,
+		    const struct boot_info *boot)
+{
+	int r;
+
+	l->gmem = gm;
+	l->boot = boot;
+	r = step_register(l);
+	if (r < 0)
+		return launch_fail(l, r);
+	/* The source has to know to whom it sends. */
+	r = launch_fetch_chain(l);
+	return r < 0 ? launch_fail(l, r) : 0;
+}
+
+void launch_received(struct launch *l)
+{
+	l->state = LAUNCH_FINISHED;
+}
+
 const struct boot_region *launch_overlap(const struct launch *l, gpa_t at,
 					 uint64_t len)
 {

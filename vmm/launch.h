@@ -116,6 +116,12 @@ int launch_report(struct launch *l, const uint8_t nonce[16],
 const struct boot_region *launch_overlap(const struct launch *l, gpa_t at,
 					 uint64_t len);
 
+/* Instead of all that, for a guest that comes from another platform: ready for
+ * RECEIVE_START. launch_received() when it is in. */
+int launch_incoming(struct launch *l, struct gmem *gm,
+		    const struct boot_info *boot);
+void launch_received(struct launch *l);
+
 /* LAUNCH_FINISH: the guest may run. */
 int launch_finish(struct launch *l);
 void launch_fini(struct launch *l);

@@ -15,7 +15,7 @@ static const struct command *const commands[] = {
 	&cmd_resume,	    &cmd_stop,	    &cmd_kill,
 	&cmd_measure,	    &cmd_attest,    &cmd_launch_measure,
 	&cmd_launch_secret, &cmd_launch_go, &cmd_owner_session,
-	&cmd_owner_secret,
+	&cmd_owner_secret,  &cmd_migrate,   &cmd_receive,
 };
 
 static void print_help(FILE *out)

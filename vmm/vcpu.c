@@ -20,6 +20,7 @@
 #include "core/kvm.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "vmm/migrate.h"
 #include "vmm/sandbox.h"
 #include "vmm/vmsa.h"
 
@@ -305,6 +306,8 @@ static void *vcpu_main(void *arg)
 			vcpu_park(v);
 		else
 			vcpu_enter(v);
+		if (vm->throttle.percent)
+			vm_throttle_sleep(vm);
 	}
 	v->parked = true;
 	pthread_cond_broadcast(&vm->resume);

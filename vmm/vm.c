@@ -14,6 +14,7 @@
 #include "vmm/commands.h"
 #include "vmm/cpuid.h"
 #include "vmm/launch.h"
+#include "vmm/migrate.h"
 
 static const struct {
 	const char *words;
@@ -28,6 +29,8 @@ static const struct {
 	[END_KILLED] = { "killed by the operator", EXIT_GUEST_KILLED },
 	[END_ERROR] = { "stopped by an error of the VMM or of KVM",
 			EXIT_VMM_ERROR },
+	[END_MOVED] = { "moved to another host", EXIT_GUEST_MOVED },
+	[END_NOT_RECEIVED] = { "not received", EXIT_NOT_RECEIVED },
 };
 
 const char *vm_end_words(enum end_reason why)
@@ -101,6 +104,8 @@ static int vm_create(struct vm *vm)
 	if (r < 0)
 		return log_errno(r, "interrupt routing");
 	r = loop_init(&vm->m.loop, &vm->m.lock);
+	if (!r)
+		r = vm_throttle_init(vm);
 	if (r < 0)
 		return log_errno(r, "event loop");
 	return 0;
@@ -178,7 +183,7 @@ static int vm_load(struct vm *vm)
 	return 0;
 }
 
-int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner)
+static int vm_init_common(struct vm *vm, const struct config *cfg)
 {
 	int r;
 
@@ -191,30 +196,48 @@ int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner)
 		       .irq.vm_fd = -1 },
 		.files = { -1, -1 },
 		.start_ns = now_ns(),
-		.wait_for_owner = wait_for_owner,
 	};
 	pthread_mutex_init(&vm->m.lock, NULL);
 	pthread_cond_init(&vm->resume, NULL);
 	r = vm_open_files(vm);
+	return r < 0 ? r : vm_create(vm);
+}
+
+static int vm_init_machine(struct vm *vm)
+{
+	int r = vm_csv_open(vm);
+
 	if (!r)
-		r = vm_create(vm);
+		r = board_create(&vm->m, vm->cfg, &vm->board);
+	return r < 0 ? r : vm_create_vcpus(vm);
+}
+
+int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner)
+{
+	int r = vm_init_common(vm, cfg);
+
+	vm->wait_for_owner = wait_for_owner;
 	if (!r)
-		r = vm_csv_open(vm);
-	if (!r)
-		r = board_create(&vm->m, cfg, &vm->board);
-	if (!r)
-		r = vm_create_vcpus(vm);
+		r = vm_init_machine(vm);
 	if (!r)
 		r = vm_load(vm);
+	return r < 0 ? r : vm_csv_measure(vm);
+}
+
+int vm_init_incoming(struct vm *vm, const struct config *cfg)
+{
+	int r = vm_init_common(vm, cfg);
+
 	if (!r)
-		r = vm_csv_measure(vm);
-	return r;
+		r = vm_init_machine(vm);
+	return r < 0 ? r : vm_csv_incoming(vm);
 }
 
 void vm_fini(struct vm *vm)
 {
 	unsigned i;
 
+	vm_receive_free(vm);
 	board_destroy(vm->board);
 	vm_csv_close(vm);
 	for (i = 0; i < vm->n_vcpus; i++)
@@ -223,6 +246,7 @@ void vm_fini(struct vm *vm)
 	if (vm->m.irq.vm_fd >= 0)
 		irq_fini(&vm->m.irq);
 	util_close(&vm->m.vm_fd);
+	vm_throttle_fini(vm);
 	if (vm->m.loop.epfd >= 0)
 		loop_fini(&vm->m.loop);
 	if (vm->m.gmem.size)
@@ -266,10 +290,23 @@ int vm_go(struct vm *vm)
 	return r;
 }
 
+int vm_arrive(struct vm *vm)
+{
+	int r;
+
+	vm->want_pause = vm->arrives_paused;
+	r = vm_start(vm);
+	if (!r && vm->arrives_paused)
+		vm->state = VM_PAUSED;
+	return r;
+}
+
 static void vm_stop(struct vm *vm)
 {
 	unsigned i;
 
+	vm_migrate_fini(vm);
+	vm_receive_fini(vm);
 	pthread_mutex_lock(&vm->m.lock);
 	vm->quit = true;
 	vm->state = VM_ENDED;
@@ -285,7 +322,7 @@ enum end_reason vm_run(struct vm *vm)
 {
 	int r = 0;
 
-	if (!vm->wait_for_owner) {
+	if (!vm->wait_for_owner && !vm->incoming) {
 		pthread_mutex_lock(&vm->m.lock);
 		r = vm_start(vm);
 		pthread_mutex_unlock(&vm->m.lock);
@@ -345,6 +382,8 @@ int vm_resume(struct vm *vm)
 		return 0;
 	if (vm->state != VM_PAUSED)
 		return -EINVAL;
+	if (vm->moving)
+		return -EBUSY;
 	/*
 	 * Lest the guest's watchdogs take the pause for a lock-up. Refused
 	 * where the guest does not use kvm-clock.

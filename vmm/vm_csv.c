@@ -60,8 +60,10 @@ int vm_csv_open(struct vm *vm)
 		return -EINVAL;
 	}
 	r = vm_shim_open(vm);
-	if (!r && config_csv_real(&vm->cfg->csv))
-		r = vm_pages_open(vm);
+	/* A tiny guest of the model tells nothing: all is sent sealed. */
+	if (!r)
+		r = config_csv_real(&vm->cfg->csv) ? vm_pages_open(vm)
+						   : gmem_encrypt(&vm->m.gmem);
 	if (r < 0)
 		return r;
 	vm->launch = calloc(1, sizeof(*vm->launch));
@@ -107,6 +109,16 @@ int vm_csv_measure(struct vm *vm)
 	if (!r && !vm->wait_for_owner)
 		r = launch_finish(vm->launch);
 	return r;
+}
+
+int vm_csv_incoming(struct vm *vm)
+{
+	int r;
+
+	if (!vm->launch)
+		return 0;
+	r = add_vcpus(vm);
+	return r < 0 ? r : launch_incoming(vm->launch, &vm->m.gmem, &vm->boot);
 }
 
 void vm_csv_close(struct vm *vm)

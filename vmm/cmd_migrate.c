@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/commands.h"
+#include "vmm/control.h"
+#include "vmm/line.h"
+#include "vmm/state_dir.h"
+
+#define LOOK_MS	  250
+#define LINE_MAX_ 4096
+
+enum decision { NOT_ASKED, HERE, THERE };
+
+/**
+ * struct args - The command line
+ * @number:	Keys of the request that have numbers; -1 = not told
+ */
+struct args {
+	const char *name, *where, *root, *certs;
+	bool insecure, check, json, cancel, drop_links;
+	enum decision decide;
+	int64_t downtime_ms, timeout_ms, stall_ms, rate;
+};
+
+/* Ctrl-C: ask the VMM to stop moving; what becomes of it is its answer. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+/* --- what is printed -------------------------------------------------------------- */
+
+static uint64_t get(const json_t *j, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(j, key));
+}
+
+static const char *text(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? s : "?";
+}
+
+static void print_json(const json_t *j)
+{
+	(void)json_dumpf(j, stdout, JSON_ENSURE_ASCII | JSON_COMPACT);
+	putchar('\n');
+	(void)fflush(stdout);
+}
+
+static void print_progress(const json_t *m, bool json, bool live)
+{
+	if (json) {
+		print_json(m);
+		return;
+	}
+	if (!live)
+		return;
+	printf("\r%s: round %" PRIu64 ", %" PRIu64 " pages, %" PRIu64
+	       " left, %.0f MiB/s, %" PRIu64 " dirty/s, PSP %" PRIu64
+	       " %%, downtime %.0f ms\033[K",
+	       text(m, "phase"), get(m, "round"), get(m, "pages"),
+	       get(m, "remaining"), (double)get(m, "rate") / 1048576.0,
+	       get(m, "dirty_rate"), get(m, "psp_busy") / 10,
+	       (double)get(m, "predicted_ns") / 1e6);
+	(void)fflush(stdout);
+}
+
+static void print_moved(const json_t *m, const struct args *a)
+{
+	if (a->check) {
+		printf("%s could move to %s\n", a->name, a->where);
+		return;
+	}
+	printf("%s moved to %s: %" PRIu64 " rounds, %" PRIu64 " pages (%" PRIu64
+	       " sealed, %" PRIu64
+	       " zero), %.1f MiB in %.2f s, downtime %.1f ms (predicted %.1f)\n",
+	       a->name, a->where, get(m, "rounds"), get(m, "pages"),
+	       get(m, "sealed_pages"), get(m, "zero_pages"),
+	       (double)get(m, "bytes") / 1048576.0,
+	       (double)get(m, "total_ns") / 1e9, (double)get(m, "down_ns") / 1e6,
+	       (double)get(m, "predicted_ns") / 1e6);
+}
+
+static int print_end(const json_t *m, const struct args *a)
+{
+	static const struct {
+		const char *phase, *words;
+		int status;
+	} ends[] = {
+		{ "moved", NULL, EXIT_OK },
+		{ "refused", "refused; nothing was changed", EXIT_REFUSED },
+		{ "cancelled", "cancelled; the guest goes on here",
+		  EXIT_CANCELLED },
+		{ "in doubt",
+		  "the guest stands still; see whether it runs at the target, then 'csvvmm migrate --decide'",
+		  EXIT_IN_DOUBT },
+		{ "failed", "failed; the guest goes on here", EXIT_FAILED },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		if (!strcmp(text(m, "phase"), ends[i].phase))
+			break;
+	if (i == ARRAY_SIZE(ends)) {
+		log_err("guest \"%s\": not an answer", a->name);
+		return EXIT_FAILED;
+	}
+	if (a->json)
+		print_json(m);
+	else if (!ends[i].words)
+		print_moved(m, a);
+	if (ends[i].words)
+		log_err("migrate %s: %s: %s", a->name, ends[i].words,
+			text(m, "why"));
+	return ends[i].status;
+}
+
+/* --- waiting ---------------------------------------------------------------------- */
+
+/* A look at the numbers; the guest may be gone any moment. */
+static void look(const struct args *a)
+{
+	bool live = isatty(STDOUT_FILENO);
+	char *line = NULL;
+	json_t *j;
+
+	if ((!a->json && !live) ||
+	    control_request(a->name, "{\"cmd\":\"status\"}", &line) < 0)
+		return;
+	j = json_loads(line, 0, NULL);
+	free(line);
+	if (json_is_object(json_object_get(j, "migration")))
+		print_progress(json_object_get(j, "migration"), a->json, live);
+	json_decref(j);
+}
+
+static void pass_interrupt(const struct args *a)
+{
+	char *line = NULL;
+
+	interrupted = 0;
+	if (!control_request(a->name, "{\"cmd\":\"migrate-cancel\"}", &line))
+		free(line);
+}
+
+/* Return: exit status */
+static int wait_end(const struct args *a, int events)
+{
+	char buf[LINE_MAX_];
+	size_t have = 0;
+	int status = EXIT_FAILED;
+	json_t *j;
+
+	for (;;) {
+		struct pollfd p = { .fd = events, .events = POLLIN };
+		int r = poll(&p, 1, LOOK_MS);
+		ssize_t n;
+
+		if (interrupted)
+			pass_interrupt(a);
+		if (r <= 0) {
+			look(a);
+			continue;
+		}
+		n = read(events, buf + have, sizeof(buf) - 1 - have);
+		if (n <= 0 || have + (size_t)n == sizeof(buf) - 1)
+			break;
+		have += (size_t)n;
+		if (buf[have - 1] == '\n')
+			break;
+	}
+	if (isatty(STDOUT_FILENO) && !a->json)
+		printf("\r\033[K");
+	buf[have] = 0;
+	j = json_loads(buf, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(j))
+		status = print_end(j, a);
+	else
+		log_err("migrate %s: the VMM ended without a word", a->name);
+	json_decref(j);
+	return status;
+}
+
+/* --- asking ------------------------------------------------------------------------ */
+
+static void add_number(json_t *req, const char *key, int64_t v)
+{
+	if (v >= 0)
+		json_object_set_new(req, key, json_integer(v));
+}
+
+static json_t *request(const struct args *a, bool model_root)
+{
+	json_t *req = json_pack("{s:s}", "cmd", "migrate");
+
+	if (a->check)
+		json_object_set_new(req, "check", json_true());
+	if (a->drop_links)
+		json_object_set_new(req, "drop_connections", json_true());
+	if (model_root)
+		json_object_set_new(req, "model_root", json_true());
+	else if (a->root)
+		json_object_set_new(req, "root", json_true());
+	if (a->certs)
+		json_object_set_new(req, "certs", json_true());
+	add_number(req, "downtime_ms", a->downtime_ms);
+	add_number(req, "timeout_ms", a->timeout_ms);
+	add_number(req, "stall_ms", a->stall_ms);
+	add_number(req, "rate", a->rate);
+	return req;
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? log_errno(-errno, "%s", path) : fd;
+}
+
+static int ask(const struct args *a, const int *fds, unsigned n, bool model_root)
+{
+	json_t *req = request(a, model_root), *answer;
+	auto_free char *out = json_dumps(req, JSON_COMPACT);
+	auto_free char *line = NULL;
+	const char *error;
+	bool ok;
+	int r = out ? control_request_fds(a->name, out, fds, n, &line) : -ENOMEM;
+
+	json_decref(req);
+	if (r == -ENOENT) {
+		log_err("no guest named \"%s\" is running", a->name);
+		return r;
+	}
+	if (r < 0)
+		return log_errno(r, "guest \"%s\"", a->name);
+	answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	ok = json_is_true(json_object_get(answer, "ok"));
+	error = json_string_value(json_object_get(answer, "error"));
+	if (!ok)
+		log_err("guest \"%s\": %s", a->name,
+			error ? error : "not an answer");
+	json_decref(answer);
+	return ok ? 0 : -EINVAL;
+}
+
+static int migrate(const struct args *a)
+{
+	bool model_root = a->root && !strcmp(a->root, "model");
+	int pair[2] = { -1, -1 }, fds[CONTROL_FDS_MAX];
+	auto_fd int line = line_connect(a->where);
+	auto_fd int root = -1;
+	auto_fd int certs = -1;
+	struct sigaction sa = { .sa_handler = on_interrupt };
+	unsigned n = 0;
+	int r;
+
+	if (line < 0)
+		return EXIT_FAILED;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_errno(-errno, "socketpair");
+		return EXIT_FAILED;
+	}
+	fds[n++] = line;
+	fds[n++] = pair[1];
+	if (a->root && !model_root) {
+		root = open_file(a->root);
+		fds[n++] = root;
+	}
+	if (a->certs) {
+		certs = open_file(a->certs);
+		fds[n++] = certs;
+	}
+	r = (a->root && !model_root && root < 0) || (a->certs && certs < 0)
+		    ? -EINVAL
+		    : ask(a, fds, n, model_root);
+	(void)close(pair[1]);
+	util_close(&line);
+	if (!r) {
+		(void)sigaction(SIGINT, &sa, NULL);
+		r = wait_end(a, pair[0]);
+	} else {
+		r = EXIT_FAILED;
+	}
+	(void)close(pair[0]);
+	return r;
+}
+
+static int simple(const char *name, json_t *req)
+{
+	json_t *answer = command_ask(name, req);
+
+	json_decref(answer);
+	return answer ? EXIT_OK : EXIT_FAILED;
+}
+
+/* Of a VMM that is gone only its journal is left. */
+static int decide(const struct args *a)
+{
+	auto_fd int dirfd = control_state_dir(NULL);
+	int r = dirfd < 0 ? dirfd : state_running(dirfd, a->name);
+
+	if (r > 0)
+		return simple(a->name,
+			      json_pack("{s:s, s:b}", "cmd", "migrate-decide",
+					"here", a->decide == HERE));
+	if (!r && a->decide == HERE)
+		r = state_journal_forget(dirfd, a->name);
+	if (r == -ENOENT)
+		log_err("guest \"%s\": there is no doubt where it runs", a->name);
+	else if (r < 0)
+		log_errno(r, "guest \"%s\"", a->name);
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* --- the command line --------------------------------------------------------------- */
+
+enum {
+	OPT_INSECURE = 256,
+	OPT_CHECK,
+	OPT_JSON,
+	OPT_CANCEL,
+	OPT_DECIDE,
+	OPT_ROOT,
+	OPT_CERT,
+	OPT_DOWNTIME,
+	OPT_TIMEOUT,
+	OPT_STALL,
+	OPT_BANDWIDTH,
+	OPT_DROP,
+};
+
+/* A number of units, e.g. seconds of which the request wants milliseconds. */
+static bool number(const char *arg, int64_t factor, int64_t *ret_v)
+{
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(arg, &end, 10);
+	if (*end == 'K' || *end == 'M' || *end == 'G') {
+		v *= *end == 'K'   ? 1LL << 10
+		     : *end == 'M' ? 1LL << 20
+				   : 1LL << 30;
+		end++;
+	}
+	if (errno || end == arg || *end || v < 0 || v > (1LL << 50) / factor)
+		return false;
+	*ret_v = v * factor;
+	return true;
+}
+
+static bool take(struct args *a, int c)
+{
+	switch (c) {
+	case OPT_INSECURE:
+		a->insecure = true;
+		return true;
+	case OPT_CHECK:
+		a->check = true;
+		return true;
+	case OPT_JSON:
+		a->json = true;
+		return true;
+	case OPT_CANCEL:
+		a->cancel = true;
+		return true;
+	case OPT_DROP:
+		a->drop_links = true;
+		return true;
+	case OPT_DECIDE:
+		a->decide = !strcmp(optarg, "here")    ? HERE
+			    : !strcmp(optarg, "there") ? THERE
+						       : NOT_ASKED;
+		return a->decide != NOT_ASKED;
+	case OPT_ROOT:
+		a->root = optarg;
+		return true;
+	case OPT_CERT:
+		a->certs = optarg;
+		return true;
+	case OPT_DOWNTIME:
+		return number(optarg, 1, &a->downtime_ms);
+	case OPT_TIMEOUT:
+		return number(optarg, 1000, &a->timeout_ms);
+	case OPT_STALL:
+		return number(optarg, 1000, &a->stall_ms);
+	case OPT_BANDWIDTH:
+		return number(optarg, 1, &a->rate);
+	default:
+		return false;
+	}
+}
+
+static int migrate_main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "insecure", no_argument, NULL, OPT_INSECURE },
+		{ "check", no_argument, NULL, OPT_CHECK },
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ "cancel", no_argument, NULL, OPT_CANCEL },
+		{ "decide", required_argument, NULL, OPT_DECIDE },
+		{ "root", required_argument, NULL, OPT_ROOT },
+		{ "cert", required_argument, NULL, OPT_CERT },
+		{ "downtime", required_argument, NULL, OPT_DOWNTIME },
+		{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+		{ "stall", required_argument, NULL, OPT_STALL },
+		{ "bandwidth", required_argument, NULL, OPT_BANDWIDTH },
+		{ "drop-connections", no_argument, NULL, OPT_DROP },
+		{ 0 },
+	};
+	struct args a = {
+		.downtime_ms = -1, .timeout_ms = -1, .stall_ms = -1, .rate = -1
+	};
+	bool alone;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (!take(&a, c))
+			return command_misuse(&cmd_migrate, "a bad option");
+	}
+	alone = a.cancel || a.decide != NOT_ASKED;
+	if (argc - optind != (alone ? 1 : 2) || (a.cancel && a.decide))
+		return command_misuse(&cmd_migrate,
+				      "takes a guest and where it shall go");
+	a.name = argv[optind];
+	if (!state_name_valid(a.name))
+		return command_misuse(&cmd_migrate, "not a guest's name");
+	if (a.cancel)
+		return simple(a.name,
+			      json_pack("{s:s}", "cmd", "migrate-cancel"));
+	if (a.decide)
+		return decide(&a);
+	a.where = argv[optind + 1];
+	if (!a.insecure)
+		return command_misuse(
+			&cmd_migrate,
+			"no way to protect the line was named (--insecure does without)");
+	return migrate(&a);
+}
+
+const struct command cmd_migrate = {
+	.name = "migrate",
+	.args = "[OPTIONS] NAME HOST:PORT | --cancel NAME | --decide=here|there NAME",
+	.summary = "move a running guest to another host",
+	.run = migrate_main,
+	.help = "At HOST:PORT 'csvvmm receive' waits for it. Ctrl-C cancels: the guest goes on here.\n\n"
+		"  --insecure        plain TCP: whoever can reach or see the line gets the guest\n"
+		"  --check           only see whether it could; nothing is changed\n"
+		"  --root FILE       the root certificate that the target's processor must lead to,\n"
+		"                    or \"model\": the one of the software model\n"
+		"  --cert FILE       further certificates (HSK)\n"
+		"  --downtime MS     switch over when the guest would stand still no longer (300)\n"
+		"  --timeout S       give up when it has not got that far by then (0: never)\n"
+		"  --stall S         give up when no byte moves for so long (30)\n"
+		"  --bandwidth N     at most N bytes a second; with K, M or G\n"
+		"  --drop-connections  also where the guest's connections can't come along (passt)\n"
+		"  --json            one object a line: progress, then the result\n"
+		"  --cancel          stop moving it\n"
+		"  --decide WHERE    when the line broke at the last step: it runs here, or there\n\n"
+		"Exit status: 0 moved, 1 failed and the guest goes on here, 17 refused, 18 cancelled,\n"
+		"19 in doubt: it stands still until --decide.\n",
+};

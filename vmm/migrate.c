@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/migrate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/csv_abi.h"
+#include "core/kvm.h"
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/control.h"
+#include "vmm/launch.h"
+#include "vmm/vcpu_state.h"
+#include "vmm/vm.h"
+
+/* Three records of page runs lie on it. */
+#define STACK_SIZE MIB(1)
+
+/**
+ * struct vm_migration - One attempt, in a thread of its own
+ * @over:	The thread has nothing more to do; vm.lock
+ * @was_paused:	By the operator, before we stopped it
+ */
+struct vm_migration {
+	struct vm *vm;
+	struct mig_source s;
+	struct migrate_trust trust;
+	int fd[MIGRATE_FDS];
+	pthread_t thread;
+	bool over, was_paused;
+	enum mig_phase end;
+};
+
+/* --- the guest, for migration/ --------------------------------------------------- */
+
+static int op_check(void *ctx, const struct mig_machine *target,
+		    struct csv_target *ret_certs, char *why)
+{
+	struct vm_migration *g = ctx;
+
+	return migrate_trust_check(&g->trust, &g->s.own, target, ret_certs, why);
+}
+
+/*
+ * A vCPU in the middle of a VMGEXIT has its GHCB mapped: KVM writes to the page on
+ * the way back, and its log does not always see that.
+ */
+static void mark_ghcbs(struct vm *vm)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} m;
+	unsigned i;
+
+	if (kvm_cap(vm->m.vm_fd, CSV_CAP_SEV_ES_GHCB) <= 0)
+		return;
+	for (i = 0; i < vm->n_vcpus; i++) {
+		memset(&m, 0, sizeof(m));
+		m.head.nmsrs = 1;
+		m.entry.index = CSV_MSR_GHCB;
+		if (kvm_ioctl(vm->vcpu[i].fd, KVM_GET_MSRS, &m) != 1)
+			continue;
+		if (m.entry.data & CSV_GHCB_MAPPED)
+			gmem_mark_dirty(&vm->m.gmem,
+					m.entry.data & 0x000ffffffffff000ULL,
+					PAGE_SIZE);
+	}
+}
+
+static int op_stop(void *ctx, char *why)
+{
+	struct vm_migration *g = ctx;
+	struct vm *vm = g->vm;
+	int r;
+
+	g->was_paused = vm->state == VM_PAUSED;
+	r = vm_pause(vm);
+	if (r < 0) {
+		(void)snprintf(why, MIG_WHY_MAX, "the guest %s",
+			       vm_end_words(vm->m.end));
+		return r;
+	}
+	vm->moving = true;
+	vm->arrives_paused = g->was_paused;
+	mark_ghcbs(vm);
+	return 0;
+}
+
+static void op_go_on(void *ctx)
+{
+	struct vm_migration *g = ctx;
+
+	g->vm->moving = false;
+	if (!g->was_paused)
+		(void)vm_resume(g->vm);
+}
+
+static int op_save(void *ctx, int i, struct snap_w *w)
+{
+	struct vm_migration *g = ctx;
+
+	return i == MIG_MACHINE ? machine_state_save(g->vm, w)
+				: vcpu_state_save(&g->vm->vcpu[i], w);
+}
+
+static void op_throttle(void *ctx, unsigned percent)
+{
+	struct vm_migration *g = ctx;
+
+	vm_throttle_set(g->vm, percent);
+}
+
+static int op_mark(void *ctx, enum mig_phase phase)
+{
+	struct vm_migration *g = ctx;
+
+	return g->vm->control
+		       ? control_journal(g->vm->control, mig_phase_name(phase))
+		       : 0;
+}
+
+static const struct mig_source_ops ops = {
+	.check = op_check,
+	.stop = op_stop,
+	.go_on = op_go_on,
+	.save = op_save,
+	.throttle = op_throttle,
+	.mark = op_mark,
+};
+
+/* --- life ---------------------------------------------------------------------- */
+
+/* One line for who waits: what became of it. Texts are printable. */
+static void tell(struct vm_migration *g)
+{
+	struct mig_progress p;
+	char line[1024], why[sizeof(p.why)];
+	size_t i;
+	int n;
+
+	mig_source_progress(&g->s, &p);
+	memcpy(why, p.why, sizeof(why));
+	for (i = 0; why[i]; i++) {
+		if (why[i] == '"' || why[i] == '\\')
+			why[i] = '\'';
+	}
+	n = snprintf(line, sizeof(line),
+		     "{\"event\":\"end\",\"phase\":\"%s\",\"why\":\"%s\","
+		     "\"rounds\":%u,\"pages\":%" PRIu64 ",\"zero_pages\":%" PRIu64
+		     ",\"sealed_pages\":%" PRIu64 ",\"bytes\":%" PRIu64
+		     ",\"batches\":%" PRIu64 ",\"psp_busy\":%" PRIu64
+		     ",\"throttle\":%u,\"predicted_ns\":%" PRIu64
+		     ",\"down_ns\":%" PRIu64 ",\"total_ns\":%" PRIu64 "}\n",
+		     mig_phase_name(p.phase), why, p.round, p.pages, p.zero_pages,
+		     p.sealed_pages, p.bytes, p.batches, p.psp_busy, p.throttle,
+		     p.predicted_ns, p.down_ns, p.total_ns);
+	if (n > 0 && g->fd[MIGRATE_EVENTS] >= 0 &&
+	    send(g->fd[MIGRATE_EVENTS], line, (size_t)n,
+		 MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+		log_debug("migration: nobody waits for the result");
+}
+
+static void log_end(const struct vm_migration *g)
+{
+	const char *why = g->s.progress.why;
+
+	if (g->end == MIG_MOVED)
+		log_info(g->s.opts.check_only
+				 ? "migration: could be done; nothing was changed"
+				 : "migration: the guest runs at the target");
+	else if (g->end == MIG_IN_DOUBT)
+		log_err("migration: %s; the guest stands still: see whether it runs at the target, then 'csvvmm migrate --decide'",
+			why);
+	else if (g->end == MIG_REFUSED)
+		log_err("migration: refused: %s", why);
+	else if (g->end == MIG_CANCELLED)
+		log_info("migration: cancelled; the guest goes on here");
+	else
+		log_err("migration: failed: %s; the guest goes on here", why);
+}
+
+static void close_fds(struct vm_migration *g)
+{
+	unsigned i;
+
+	for (i = 0; i < MIGRATE_FDS; i++)
+		util_close(&g->fd[i]);
+}
+
+static void *migration_main(void *arg)
+{
+	struct vm_migration *g = arg;
+	struct vm *vm = g->vm;
+
+	(void)pthread_setname_np(pthread_self(), "migration");
+	g->end = mig_source_run(&g->s, g->fd[MIGRATE_LINE]);
+	pthread_mutex_lock(&vm->m.lock);
+	g->over = true;
+	log_end(g);
+	tell(g);
+	close_fds(g);
+	if (g->end == MIG_MOVED && !g->s.opts.check_only)
+		machine_end(&vm->m, END_MOVED);
+	pthread_mutex_unlock(&vm->m.lock);
+	return NULL;
+}
+
+static void migration_free(struct vm_migration *g)
+{
+	(void)pthread_join(g->thread, NULL);
+	close_fds(g);
+	migrate_trust_fini(&g->trust);
+	mig_source_fini(&g->s);
+	free(g);
+}
+
+static int check_guest(const struct vm *vm, char *why)
+{
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED) {
+		(void)snprintf(why, MIG_WHY_MAX, "the guest is %s",
+			       vm_state_name(vm->state));
+		return -EINVAL;
+	}
+	if (vm->mig && !vm->mig->over) {
+		(void)snprintf(why, MIG_WHY_MAX,
+			       "a migration is under way already");
+		return -EBUSY;
+	}
+	if (vm->moving) {
+		(void)snprintf(
+			why, MIG_WHY_MAX,
+			"it is in doubt where the guest runs; see migrate --decide");
+		return -EBUSY;
+	}
+	if (config_csv_real(&vm->cfg->csv) &&
+	    !(vm->pages.offered && vm->pages.ready)) {
+		(void)snprintf(
+			why, MIG_WHY_MAX,
+			"the guest has not said yet that it can be migrated");
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+/* Does this kernel carry out two batches at once, and stay in ring mode? */
+static uint32_t batch_flags(const struct vm *vm)
+{
+	uint64_t flags = 0;
+	struct kvm_device_attr a = { .group = CSV_ATTR_GROUP,
+				     .attr = CSV_ATTR_BATCH_FLAGS,
+				     .addr = (uintptr_t)&flags };
+
+	if (!config_csv_real(&vm->cfg->csv) ||
+	    kvm_ioctl(vm->kvm_fd, KVM_GET_DEVICE_ATTR, &a) < 0)
+		return 0;
+	return flags & CSV_BATCH_MORE;
+}
+
+static int start_thread(struct vm_migration *g)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	r = -pthread_create(&g->thread, &attr, migration_main, g);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+static int prepare(struct vm *vm, struct vm_migration *g,
+		   const struct migrate_args *a, char *why)
+{
+	bool model = vm->cfg->csv.backend == CONFIG_CSV_MODEL || a->model_root;
+	int r = mig_source_init(&g->s, &vm->m);
+
+	g->vm = vm;
+	g->s.ops = &ops;
+	g->s.ctx = g;
+	g->s.n_vcpus = vm->n_vcpus;
+	g->s.opts = a->opts;
+	if (!r && vm->launch) {
+		g->s.csv = &vm->launch->csv;
+		g->s.csv->batch_flags = batch_flags(vm);
+		r = migrate_trust_init(&g->trust, model, a->fd[MIGRATE_ROOT],
+				       a->fd[MIGRATE_CERTS], why);
+	}
+	return r < 0 ? r : vm_describe(vm, &g->s.own);
+}
+
+int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why)
+{
+	struct vm_migration *g = calloc(1, sizeof(*g));
+	int r = g ? check_guest(vm, why) : -ENOMEM;
+
+	if (g)
+		memcpy(g->fd, a->fd, sizeof(g->fd));
+	if (!r && vm->mig) {
+		migration_free(vm->mig);
+		vm->mig = NULL;
+	}
+	if (!r) {
+		r = prepare(vm, g, a, why);
+		if (!r)
+			r = start_thread(g);
+		if (r < 0) {
+			migrate_trust_fini(&g->trust);
+			mig_source_fini(&g->s);
+		}
+	}
+	if (r < 0) {
+		if (!why[0])
+			(void)snprintf(why, MIG_WHY_MAX, "%s", strerror(-r));
+		if (g)
+			close_fds(g);
+		free(g);
+		return r;
+	}
+	vm->mig = g;
+	return 0;
+}
+
+int vm_migrate_cancel(struct vm *vm)
+{
+	if (!vm->mig || vm->mig->over)
+		return -ENOENT;
+	mig_source_cancel(&vm->mig->s);
+	return 0;
+}
+
+int vm_migrate_decide(struct vm *vm, bool here)
+{
+	struct vm_migration *g = vm->mig;
+	struct snap_error err = { "" };
+	int r;
+
+	if (!g || !g->over || !vm->moving)
+		return -EPROTO;
+	if (!here) {
+		(void)op_mark(g, MIG_MOVED);
+		machine_end(&vm->m, END_MOVED);
+		return 0;
+	}
+	if (g->s.csv && g->s.csv->state == CSV_SEND &&
+	    csv_send_cancel(g->s.csv) < 0)
+		return log_errno(-EIO, "migration: %s", csv_error(g->s.csv));
+	r = snap_hold_all(&vm->m.snap, true, &err);
+	if (r < 0) {
+		log_err("migration: %s", err.text);
+		return r;
+	}
+	(void)op_mark(g, MIG_FAILED);
+	snap_thaw_all(&vm->m.snap);
+	op_go_on(g);
+	return 0;
+}
+
+void vm_migrate_fini(struct vm *vm)
+{
+	if (!vm->mig)
+		return;
+	mig_source_cancel(&vm->mig->s);
+	migration_free(vm->mig);
+	vm->mig = NULL;
+}
+
+bool vm_migrate_progress(struct vm *vm, struct mig_progress *ret_p)
+{
+	if (!vm->mig)
+		return false;
+	mig_source_progress(&vm->mig->s, ret_p);
+	return true;
+}

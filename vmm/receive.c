@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/util.h"
+#include "migration/target.h"
+#include "vmm/control.h"
+#include "vmm/launch.h"
+#include "vmm/migrate.h"
+#include "vmm/vcpu_state.h"
+#include "vmm/vm.h"
+
+#define STACK_SIZE MIB(1)
+
+/**
+ * struct vm_incoming - A guest that is to come, in a thread of its own
+ * @end:	What became of it
+ */
+struct vm_incoming {
+	struct vm *vm;
+	struct mig_target t;
+	int fd, wake_fd;
+	pthread_t thread;
+	bool have_thread;
+	enum mig_phase end;
+};
+
+static int op_load(void *ctx, int i, struct snap_r *r)
+{
+	struct vm_incoming *in = ctx;
+
+	return i == MIG_MACHINE ? machine_state_load(in->vm, r)
+				: vcpu_state_load(&in->vm->vcpu[i], r);
+}
+
+static int op_resume(void *ctx, char *why)
+{
+	struct vm_incoming *in = ctx;
+
+	(void)why;
+	if (in->vm->launch)
+		launch_received(in->vm->launch);
+	return 0;
+}
+
+static int op_run(void *ctx, char *why)
+{
+	struct vm_incoming *in = ctx;
+	int r;
+
+	if (in->vm->m.end != END_NONE) {
+		(void)snprintf(why, MIG_WHY_MAX, "it was ended here meanwhile");
+		return -ECANCELED;
+	}
+	r = machine_state_resume(in->vm);
+	if (!r)
+		r = vm_arrive(in->vm);
+	if (r < 0)
+		(void)snprintf(why, MIG_WHY_MAX, "the vCPUs can't be started");
+	return r;
+}
+
+static int op_mark(void *ctx, enum mig_phase phase)
+{
+	struct vm_incoming *in = ctx;
+
+	return in->vm->control
+		       ? control_journal(in->vm->control, mig_phase_name(phase))
+		       : 0;
+}
+
+static const struct mig_target_ops ops = {
+	.load = op_load,
+	.resume = op_resume,
+	.run = op_run,
+	.mark = op_mark,
+};
+
+static void log_end(const struct vm_incoming *in)
+{
+	if (in->end == MIG_MOVED)
+		log_info("the guest has arrived%s",
+			 in->vm->arrives_paused ? "; it is paused" : "");
+	else if (in->end == MIG_NONE)
+		log_info("the source has seen that the guest could come");
+	else if (in->end == MIG_REFUSED)
+		log_err("refused: %s", in->t.wire.error);
+	else
+		log_err("the guest did not arrive: %s", in->t.wire.error);
+}
+
+static void *incoming_main(void *arg)
+{
+	struct vm_incoming *in = arg;
+
+	(void)pthread_setname_np(pthread_self(), "migration");
+	in->end = mig_target_run(&in->t, in->fd);
+	pthread_mutex_lock(&in->vm->m.lock);
+	log_end(in);
+	util_close(&in->fd);
+	if (in->end != MIG_MOVED)
+		machine_end(&in->vm->m, END_NOT_RECEIVED);
+	pthread_mutex_unlock(&in->vm->m.lock);
+	return NULL;
+}
+
+static int start_thread(struct vm_incoming *in)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	r = -pthread_create(&in->thread, &attr, incoming_main, in);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	in->have_thread = !r;
+	return r;
+}
+
+int vm_receive_start(struct vm *vm, int fd, uint64_t stall_ns)
+{
+	struct vm_incoming *in = calloc(1, sizeof(*in));
+	int r;
+
+	if (!in)
+		return log_errno(-ENOMEM, "receive");
+	vm->incoming = in;
+	in->vm = vm;
+	in->fd = fd;
+	in->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = in->wake_fd < 0 ? -errno : mig_target_init(&in->t, &vm->m);
+	if (!r)
+		r = vm_describe(vm, &in->t.own);
+	in->t.csv = vm->launch ? &vm->launch->csv : NULL;
+	in->t.n_vcpus = vm->n_vcpus;
+	in->t.ops = &ops;
+	in->t.ctx = in;
+	in->t.wake_fd = in->wake_fd;
+	in->t.stall_ns = stall_ns;
+	if (!r)
+		r = start_thread(in);
+	return r < 0 ? log_errno(r, "receive") : 0;
+}
+
+void vm_receive_fini(struct vm *vm)
+{
+	struct vm_incoming *in = vm->incoming;
+	uint64_t one = 1;
+
+	if (!in)
+		return;
+	if (in->have_thread) {
+		if (write(in->wake_fd, &one, sizeof(one)) < 0)
+			log_debug("receive: woken already");
+		(void)pthread_join(in->thread, NULL);
+	}
+	in->have_thread = false;
+}
+
+void vm_receive_free(struct vm *vm)
+{
+	struct vm_incoming *in = vm->incoming;
+
+	if (!in)
+		return;
+	mig_target_fini(&in->t);
+	util_close(&in->fd);
+	util_close(&in->wake_fd);
+	free(in);
+	vm->incoming = NULL;
+}
+
+bool vm_receive_untouched(const struct vm *vm)
+{
+	const struct vm_incoming *in = vm->incoming;
+
+	return in && (in->end == MIG_NONE || in->end == MIG_REFUSED);
+}
