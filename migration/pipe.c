@@ -7,20 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "core/gmem.h"
 #include "core/util.h"
+#include "migration/wire.h"
 
 #define STACK_SIZE KIB(256)
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* --- one batch --- */
 
@@ -101,10 +93,10 @@ static void *pipe_main(void *arg)
 		s = &p->slot[p->next++ % p->n_slots];
 		s->state = SLOT_ISSUED;
 		pthread_mutex_unlock(&p->lock);
-		from = now_ns();
+		from = wire_now_ns();
 		issue(p, &csv, s);
 		pthread_mutex_lock(&p->lock);
-		p->busy_ns += now_ns() - from;
+		p->busy_ns += wire_now_ns() - from;
 		p->batches++;
 		s->state = SLOT_DONE;
 		pthread_cond_broadcast(&p->change);

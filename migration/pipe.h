@@ -17,7 +17,8 @@ struct gmem;
  * meanwhile. So processor, copying and line work at the same time.
  */
 
-#define PIPE_SLOTS     4
+/* Two that are issued, one that is copied: 17 MB each, once it was full. */
+#define PIPE_SLOTS     3
 #define PIPE_THREADS   2
 #define PIPE_ERROR_LEN 256
 

@@ -42,21 +42,13 @@ const char *mig_phase_name(enum mig_phase phase)
 	return phase_name[phase];
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 static void enter(struct mig_source *s, enum mig_phase phase)
 {
 	pthread_mutex_lock(&s->lock);
 	s->progress.phase = phase;
 	s->progress.bytes = s->wire.sent;
 	if (s->start_ns)
-		s->progress.total_ns = now_ns() - s->start_ns;
+		s->progress.total_ns = wire_now_ns() - s->start_ns;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -132,6 +124,7 @@ static int preflight(struct mig_source *s)
 static int open_csv(struct mig_source *s, uint8_t *session, uint32_t *len)
 {
 	uint32_t hdr_len = 0, page_len = 0;
+	uint64_t from;
 	int r;
 
 	pthread_mutex_lock(&s->m->lock);
@@ -140,8 +133,10 @@ static int open_csv(struct mig_source *s, uint8_t *session, uint32_t *len)
 		r = -EMSGSIZE;
 	if (!r)
 		r = csv_send_start(s->csv, &s->target, session, len);
+	from = wire_now_ns();
 	if (!r)
 		r = csv_send_sizes(s->csv, &hdr_len, &page_len);
+	s->cost.command_ns = wire_now_ns() - from;
 	if (!r && (hdr_len != WIRE_HDR_SIZE || page_len != PAGE_SIZE))
 		r = wire_fail(&s->wire, -EPROTO,
 			      "the firmware's packets have %u and %u bytes",
@@ -186,7 +181,6 @@ static int pages(struct mig_source *s)
 	if (r < 0)
 		return wire_fail(&s->wire, r, "start of the log: %s",
 				 strerror(-r));
-	s->bulk_ns = now_ns();
 	return mig_source_rounds(s);
 }
 
@@ -196,7 +190,7 @@ static int stop(struct mig_source *s)
 	char why[MIG_WHY_MAX] = "";
 	int r;
 
-	s->stop_ns = now_ns();
+	s->stop_ns = wire_now_ns();
 	pthread_mutex_lock(&s->m->lock);
 	r = s->ops->stop(s->ctx, why);
 	if (!r) {
@@ -240,7 +234,7 @@ static int commit(struct mig_source *s)
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
-	s->progress.down_ns = now_ns() - s->stop_ns;
+	s->progress.down_ns = wire_now_ns() - s->stop_ns;
 	pthread_mutex_unlock(&s->lock);
 	(void)s->ops->mark(s->ctx, MIG_MOVED);
 	pthread_mutex_lock(&s->m->lock);
@@ -268,12 +262,12 @@ static const struct stage {
 static int hold_again(struct mig_source *s, struct snap_error *err)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
-	uint64_t until = now_ns() + s->opts.stall_ns + NS_PER_S;
+	uint64_t until = wire_now_ns() + s->opts.stall_ns + NS_PER_S;
 	int r;
 
 	for (;;) {
 		r = snap_hold_all(&s->m->snap, true, err);
-		if (!r || now_ns() > until)
+		if (!r || wire_now_ns() > until)
 			return r;
 		pthread_mutex_unlock(&s->m->lock);
 		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
@@ -336,7 +330,7 @@ enum mig_phase mig_source_run(struct mig_source *s, int fd)
 	size_t i;
 	int r = 0;
 
-	s->start_ns = now_ns();
+	s->start_ns = wire_now_ns();
 	wire_open(&s->wire, WIRE_SOURCE, fd, s->wake_fd, s->opts.stall_ns);
 	s->wire.rate = s->opts.rate;
 	for (i = 0; i < ARRAY_SIZE(stages); i++) {

@@ -51,6 +51,18 @@ struct mig_opts {
 };
 
 /**
+ * struct mig_cost - How long things take, as measured in this attempt
+ * @trip_ns:	A record there and one back
+ * @command_ns:	A command of the security processor by itself
+ * @state_ns:	All vCPUs stopped, their state and the machine's in hand
+ * @page_ns:	A page that is not zero, until the target has it
+ * @pages_ns, @pages: What it is made of: the last rounds
+ */
+struct mig_cost {
+	uint64_t trip_ns, command_ns, state_ns, page_ns, pages_ns, pages;
+};
+
+/**
  * struct mig_source - One attempt to move the guest away
  * @csv:	NULL for a plain guest
  * @own, @peer:	Descriptions; @own is the caller's to fill
@@ -58,6 +70,7 @@ struct mig_opts {
  * @progress:	Under @lock
  * @stopped, @released: What has to be undone
  * @committed:	WIRE_COMMIT may have arrived
+ * @cost:	What the prediction of the downtime stands on
  */
 struct mig_source {
 	struct machine *m;
@@ -73,7 +86,8 @@ struct mig_source {
 	struct mig_pipe pipe;
 	struct csv_target target;
 	bool have_dirty, have_pipe, stopped, released, committed;
-	uint64_t start_ns, bulk_ns, stop_ns, round_pages, round_ns, busy_mark;
+	uint64_t start_ns, stop_ns, round_pages, busy_mark;
+	struct mig_cost cost;
 	uint8_t *buf;
 	pthread_mutex_t lock;
 	struct mig_progress progress;
@@ -100,18 +114,22 @@ void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
 
 /* migration/source_pages.c, for source.c: all that is dirty now. */
 int mig_source_send_pages(struct mig_source *s);
-/* Rounds until what is left fits into the downtime. */
+
+/* migration/source_rounds.c: rounds until what is left fits into the downtime. */
 int mig_source_rounds(struct mig_source *s);
 
 /* migration/source_state.c: everything else, up to the target's "prepared". */
 int mig_source_state(struct mig_source *s);
+/* Stop the guest, take its state, and let it go on: how long is that? */
+int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns);
 
 /* The next record must be of @type. Return: 0; -EREMOTEIO: the peer gave up;
  * -EPROTO; -errno of the line */
 int mig_source_expect(struct mig_source *s, enum wire_type type,
 		      struct wire_head *h);
 
-/* Has anybody interrupted? Return: 0, -ECANCELED, -EREMOTEIO (the peer gave up) */
+/* Has anybody interrupted? Return: 0, -ECANCELED, -EREMOTEIO (the peer gave up),
+ * -ETIME (max_ns is over, and the guest still runs) */
 int mig_source_poll(struct mig_source *s);
 
 #endif

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "core/machine.h"
 #include "core/util.h"
@@ -11,28 +10,11 @@
 /*
  * DOC: Theory of operation
  *
- * A round sends what is dirty: first the private pages, which go through the
- * security processor by mig_pipe, then the others, straight out of guest memory.
- * What the guest writes meanwhile is dirty again, and one round later smaller,
- * we hope. If not, the vCPUs are slowed down step by step.
+ * What is dirty now: first the private pages, which go through the security
+ * processor by mig_pipe, then the others, straight out of guest memory.
  */
 
 #define NS_PER_S 1000000000ULL
-/* Rounds that may fail to halve what is left, before vCPUs are slowed down. */
-#define PATIENCE      2
-#define THROTTLE_STEP 20
-#define THROTTLE_MAX  95
-/* Downtime that does not depend on pages: state of vCPUs and devices, two round
- * trips. As seen on small guests. */
-#define STATE_NS 20000000ULL
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 static void count(struct mig_source *s, const struct mig_runs *r, bool zero,
 		  bool sealed)
@@ -43,7 +25,8 @@ static void count(struct mig_source *s, const struct mig_runs *r, bool zero,
 	s->progress.sealed_pages += sealed ? r->pages : 0;
 	s->progress.bytes = s->wire.sent;
 	pthread_mutex_unlock(&s->lock);
-	s->round_pages += r->pages;
+	/* Zero ones cost next to nothing. */
+	s->round_pages += zero ? 0 : r->pages;
 }
 
 int mig_source_poll(struct mig_source *s)
@@ -53,6 +36,14 @@ int mig_source_poll(struct mig_source *s)
 
 	if (r < 0)
 		return wire_fail(&s->wire, r, "cancelled");
+	if (!s->stopped && s->opts.max_ns &&
+	    wire_now_ns() - s->start_ns > s->opts.max_ns)
+		return wire_fail(
+			&s->wire, -ETIME,
+			"did not converge in %llu s: the guest writes %llu pages a second, downtime would be %llu ms",
+			(unsigned long long)(s->opts.max_ns / NS_PER_S),
+			(unsigned long long)s->progress.dirty_rate,
+			(unsigned long long)(s->progress.predicted_ns / 1000000));
 	if (!wire_readable(&s->wire))
 		return 0;
 	r = wire_recv_head(&s->wire, &h);
@@ -206,87 +197,4 @@ int mig_source_send_pages(struct mig_source *s)
 	int r = s->csv ? send_private(s) : 0;
 
 	return r < 0 ? r : send_shared(s);
-}
-
-/* --- rounds --- */
-
-static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
-{
-	struct mig_progress *p = &s->progress;
-	uint64_t busy = s->have_pipe ? s->pipe.busy_ns : 0;
-
-	pthread_mutex_lock(&s->lock);
-	p->round++;
-	p->remaining = left;
-	if (ns && s->round_pages) {
-		p->rate = (uint64_t)((double)s->round_pages * PAGE_SIZE * 1e9 /
-				     (double)ns);
-		p->dirty_rate = (uint64_t)((double)left * 1e9 / (double)ns);
-		/* One processor, however many wait for it. */
-		p->psp_busy = MIN(1000, (busy - s->busy_mark) * 1000 / ns);
-	}
-	if (s->have_pipe)
-		p->batches = s->pipe.batches;
-	if (p->rate)
-		p->predicted_ns = STATE_NS + (uint64_t)((double)left * PAGE_SIZE *
-							1e9 / (double)p->rate);
-	p->bytes = s->wire.sent;
-	p->total_ns = now_ns() - s->start_ns;
-	pthread_mutex_unlock(&s->lock);
-	s->busy_mark = busy;
-}
-
-static int one_round(struct mig_source *s)
-{
-	uint64_t from = now_ns();
-	int r;
-
-	s->round_pages = 0;
-	r = mig_source_send_pages(s);
-	if (!r)
-		r = mig_dirty_collect(&s->dirty);
-	if (r < 0)
-		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
-	note_round(s, now_ns() - from, mig_dirty_count(&s->dirty));
-	return 0;
-}
-
-static void slow_down(struct mig_source *s)
-{
-	unsigned percent;
-
-	pthread_mutex_lock(&s->lock);
-	percent = MIN(s->progress.throttle + THROTTLE_STEP, THROTTLE_MAX);
-	s->progress.throttle = percent;
-	pthread_mutex_unlock(&s->lock);
-	s->ops->throttle(s->ctx, percent);
-}
-
-int mig_source_rounds(struct mig_source *s)
-{
-	uint64_t before = mig_dirty_count(&s->dirty), left;
-	unsigned bad = 0;
-	int r;
-
-	for (;;) {
-		r = one_round(s);
-		if (r < 0)
-			return r;
-		left = s->progress.remaining;
-		/* A round of nothing told nothing about the rate. */
-		if (!left || s->progress.predicted_ns <= s->opts.downtime_ns)
-			return 0;
-		if (s->opts.max_ns && now_ns() - s->start_ns > s->opts.max_ns)
-			return wire_fail(
-				&s->wire, -ETIME,
-				"did not converge in %llu s: the guest writes %llu pages a second, downtime would be %llu ms",
-				(unsigned long long)(s->opts.max_ns / NS_PER_S),
-				(unsigned long long)s->progress.dirty_rate,
-				(unsigned long long)(s->progress.predicted_ns /
-						     1000000));
-		bad = left * 2 > before ? bad + 1 : 0;
-		if (bad > PATIENCE)
-			slow_down(s);
-		before = left;
-	}
 }

@@ -117,6 +117,29 @@ static int give_up_disks(struct mig_source *s)
 	return r < 0 ? wire_fail(&s->wire, r, "%s", err.text) : 0;
 }
 
+int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns)
+{
+	uint64_t from = wire_now_ns();
+	char why[MIG_WHY_MAX] = "";
+	int i, r;
+
+	pthread_mutex_lock(&s->m->lock);
+	r = s->ops->stop(s->ctx, why);
+	if (r < 0) {
+		pthread_mutex_unlock(&s->m->lock);
+		return wire_fail(&s->wire, r, "%s", why);
+	}
+	for (i = MIG_MACHINE; i < (int)s->n_vcpus && !r; i++) {
+		struct snap_w w = { .buf = s->buf, .cap = MIG_BUF };
+
+		r = s->ops->save(s->ctx, i, &w);
+	}
+	s->ops->go_on(s->ctx);
+	*ret_ns = wire_now_ns() - from;
+	pthread_mutex_unlock(&s->m->lock);
+	return r < 0 ? wire_fail(&s->wire, r, "state: %s", strerror(-r)) : 0;
+}
+
 /* The lock is taken for moments only: the line may make us wait. */
 int mig_source_state(struct mig_source *s)
 {

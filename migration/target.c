@@ -211,6 +211,14 @@ static int on_stopped(struct mig_target *t, struct wire_head *h)
 	return 0;
 }
 
+static int on_sync(struct mig_target *t, struct wire_head *h)
+{
+	int r = mig_target_drain(t);
+
+	(void)h;
+	return r < 0 ? r : wire_send(&t->wire, WIRE_SYNCED, NULL, 0);
+}
+
 static int on_end(struct mig_target *t, struct wire_head *h)
 {
 	uint64_t all = t->n_vcpus == 64 ? UINT64_MAX : BIT(t->n_vcpus) - 1;
@@ -251,7 +259,7 @@ static int (*const records[WIRE_TYPES])(struct mig_target *t,
 	[WIRE_MACHINE] = on_machine,
 	[WIRE_DEVICES] = on_devices,
 	[WIRE_END] = on_end,
-	[WIRE_FAIL] = NULL,
+	[WIRE_SYNC] = on_sync,
 };
 
 static int state(struct mig_target *t)

@@ -47,6 +47,8 @@ static const struct wire_rule rules[WIRE_TYPES] = {
 	[WIRE_COMMIT] = { "commit", FROM_SOURCE, 0, 0 },
 	[WIRE_RUNNING] = { "running", FROM_TARGET, 0, 0 },
 	[WIRE_FAIL] = { "fail", FROM_BOTH, 1, WIRE_TEXT_MAX },
+	[WIRE_SYNC] = { "sync", FROM_SOURCE, 0, 0 },
+	[WIRE_SYNCED] = { "synced", FROM_TARGET, 0, 0 },
 };
 
 const struct wire_rule *wire_rule(uint32_t type)
@@ -54,7 +56,7 @@ const struct wire_rule *wire_rule(uint32_t type)
 	return type < WIRE_TYPES && rules[type].name ? &rules[type] : NULL;
 }
 
-static uint64_t now_ns(void)
+uint64_t wire_now_ns(void)
 {
 	struct timespec ts;
 
@@ -95,7 +97,7 @@ static int wait_for(const struct wire *w, short events, uint64_t until_ns)
 			       { .fd = w->wake_fd, .events = POLLIN } };
 
 	for (;;) {
-		uint64_t now = now_ns();
+		uint64_t now = wire_now_ns();
 		struct timespec ts = { 0 };
 		int r;
 
@@ -145,7 +147,7 @@ static void iov_skip(struct iovec **iov, unsigned *count, size_t n)
 /* Not faster than w->rate: wait until what was sent is within it. */
 static int keep_rate(struct wire *w)
 {
-	uint64_t now = now_ns(), due;
+	uint64_t now = wire_now_ns(), due;
 
 	if (!w->rate)
 		return 0;
@@ -179,7 +181,7 @@ static unsigned chunk(const struct wire *w, const struct iovec *from,
 
 static int put(struct wire *w, struct iovec *iov, unsigned n)
 {
-	uint64_t until = now_ns() + w->stall_ns;
+	uint64_t until = wire_now_ns() + w->stall_ns;
 	struct iovec part[64];
 	int r;
 
@@ -197,7 +199,7 @@ static int put(struct wire *w, struct iovec *iov, unsigned n)
 			w->sent += (uint64_t)done;
 			w->rate_sent += (uint64_t)done;
 			iov_skip(&iov, &n, (size_t)done);
-			until = now_ns() + w->stall_ns;
+			until = wire_now_ns() + w->stall_ns;
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -211,7 +213,7 @@ static int put(struct wire *w, struct iovec *iov, unsigned n)
 
 static int get(struct wire *w, struct iovec *iov, unsigned n)
 {
-	uint64_t until = now_ns() + w->stall_ns;
+	uint64_t until = wire_now_ns() + w->stall_ns;
 	int r;
 
 	iov_skip(&iov, &n, 0);
@@ -223,7 +225,7 @@ static int get(struct wire *w, struct iovec *iov, unsigned n)
 		if (done > 0) {
 			w->received += (uint64_t)done;
 			iov_skip(&iov, &n, (size_t)done);
-			until = now_ns() + w->stall_ns;
+			until = wire_now_ns() + w->stall_ns;
 			continue;
 		}
 		if (!done)
@@ -244,7 +246,7 @@ bool wire_readable(const struct wire *w)
 
 int wire_wait(struct wire *w, uint64_t ns)
 {
-	int r = wait_for(w, 0, now_ns() + ns);
+	int r = wait_for(w, 0, wire_now_ns() + ns);
 
 	return r == -ETIMEDOUT ? 0 : r;
 }

@@ -48,6 +48,8 @@ enum wire_type {
 	WIRE_COMMIT,	/* source: run */
 	WIRE_RUNNING,	/* target: does */
 	WIRE_FAIL,	/* either: gives up; the reason in words */
+	WIRE_SYNC,	/* source: have you taken in all of it? */
+	WIRE_SYNCED,	/* target: have now */
 	WIRE_TYPES
 };
 
@@ -87,6 +89,9 @@ struct wire {
 	uint64_t sent, received;
 	char error[WIRE_ERROR_LEN];
 };
+
+/* CLOCK_MONOTONIC */
+uint64_t wire_now_ns(void);
 
 void wire_open(struct wire *w, enum wire_side side, int fd, int wake_fd,
 	       uint64_t stall_ns);

@@ -334,7 +334,12 @@ int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why)
 
 int vm_migrate_cancel(struct vm *vm)
 {
+	struct mig_progress p;
+
 	if (!vm->mig || vm->mig->over)
+		return -ENOENT;
+	mig_source_progress(&vm->mig->s, &p);
+	if (p.phase >= MIG_COMMITTING)
 		return -ENOENT;
 	mig_source_cancel(&vm->mig->s);
 	return 0;

@@ -209,8 +209,8 @@ static void record_types(void **state)
 	assert_int_equal(head("\x00\x00\x00\x00\x00\x00\x00\x00", &h), -EPROTO);
 	says("unknown type 0");
 	w.error[0] = 0;
-	assert_int_equal(head("\x13\x00\x00\x00\x00\x00\x00\x00", &h), -EPROTO);
-	says("unknown type 19");
+	assert_int_equal(head("\x15\x00\x00\x00\x00\x00\x00\x00", &h), -EPROTO);
+	says("unknown type 21");
 	w.error[0] = 0;
 	assert_int_equal(head("\xff\xff\x00\x00\x00\x00\x00\x00", &h), -EPROTO);
 	w.error[0] = 0;
@@ -233,7 +233,7 @@ static void record_lengths(void **state)
 		{ 6, 0, 4206600 }, { 7, 0, 49136 },    { 8, 0, 0 },
 		{ 9, 0, 49136 },   { 10, 4152, 4152 }, { 11, 9, 262144 },
 		{ 12, 5, 65536 },  { 13, 2, 262144 },  { 14, 16, 16 },
-		{ 16, 0, 0 },	   { 18, 1, 255 },
+		{ 16, 0, 0 },	   { 18, 1, 255 },     { 19, 0, 0 },
 	};
 	struct wire_head h;
 	char raw[8] = { 0 };

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "core/util.h"
+#include "migration/source.h"
+
+/*
+ * DOC: Theory of operation
+ *
+ * A round sends what is dirty. What the guest writes meanwhile is dirty again, and
+ * one round later less, we hope. If not, the vCPUs are slowed down step by step.
+ *
+ * Each round ends when the target has taken in all of it, so its time is that of
+ * the whole way. The downtime is predicted from such times of this very attempt:
+ * the last rounds' pages, a round trip, one stop of the guest that was only
+ * rehearsed.
+ */
+
+#define NS_PER_S 1000000000ULL
+/* Rounds that may fail to halve what is left, before vCPUs are slowed down. */
+#define PATIENCE      2
+#define THROTTLE_STEP 20
+#define THROTTLE_MAX  95
+/* So many pages of a round tell what a page takes; fewer are put together with
+ * those of the rounds before. */
+#define ENOUGH 64u
+
+/* --- what it would take ------------------------------------------------------------ */
+
+static int sync_target(struct mig_source *s)
+{
+	struct wire_head h;
+	int r = wire_send(&s->wire, WIRE_SYNC, NULL, 0);
+
+	return r < 0 ? r : mig_source_expect(s, WIRE_SYNCED, &h);
+}
+
+static int measure_trip(struct mig_source *s)
+{
+	uint64_t from = wire_now_ns();
+	int r = sync_target(s);
+
+	s->cost.trip_ns = wire_now_ns() - from;
+	return r;
+}
+
+static void measure_pages(struct mig_cost *c, uint64_t pages, uint64_t ns)
+{
+	ns -= MIN(ns, c->trip_ns);
+	if (!pages)
+		return;
+	if (pages >= ENOUGH)
+		c->pages = c->pages_ns = 0;
+	c->pages = c->pages / 2 + pages;
+	c->pages_ns = c->pages_ns / 2 + ns;
+	c->page_ns = c->pages_ns / c->pages;
+}
+
+/* The state is taken here and put in there; registers of encrypted vCPUs are a
+ * command each at both ends, and the end is one. */
+static uint64_t fixed_ns(const struct mig_source *s)
+{
+	const struct mig_cost *c = &s->cost;
+	uint64_t commands = s->csv ? 1 + (s->csv->es ? 2 * s->n_vcpus : 0) : 0;
+
+	return 2 * c->state_ns + 2 * c->trip_ns + commands * c->command_ns;
+}
+
+static uint64_t pages_ns(const struct mig_source *s, uint64_t left,
+			 double dirty_rate)
+{
+	const struct mig_cost *c = &s->cost;
+	double more = dirty_rate * (double)c->state_ns / 1e9;
+
+	return (uint64_t)(((double)left + more) * (double)c->page_ns);
+}
+
+static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
+{
+	struct mig_progress *p = &s->progress;
+	uint64_t busy = s->have_pipe ? s->pipe.busy_ns : 0;
+	double dirty_rate = ns ? (double)left * 1e9 / (double)ns : 0;
+
+	measure_pages(&s->cost, s->round_pages, ns);
+	pthread_mutex_lock(&s->lock);
+	p->round++;
+	p->remaining = left;
+	if (ns && s->round_pages) {
+		p->rate = (uint64_t)((double)s->round_pages * PAGE_SIZE * 1e9 /
+				     (double)ns);
+		p->dirty_rate = (uint64_t)dirty_rate;
+		/* One processor, however many wait for it. */
+		p->psp_busy = MIN(1000, (busy - s->busy_mark) * 1000 / ns);
+	}
+	if (s->have_pipe)
+		p->batches = s->pipe.batches;
+	p->predicted_ns = fixed_ns(s) + pages_ns(s, left, dirty_rate);
+	p->bytes = s->wire.sent;
+	p->total_ns = wire_now_ns() - s->start_ns;
+	pthread_mutex_unlock(&s->lock);
+	s->busy_mark = busy;
+}
+
+/* --- rounds ------------------------------------------------------------------------- */
+
+static int one_round(struct mig_source *s)
+{
+	uint64_t from = wire_now_ns();
+	int r;
+
+	s->round_pages = 0;
+	r = mig_source_send_pages(s);
+	if (!r)
+		r = sync_target(s);
+	if (!r)
+		r = mig_dirty_collect(&s->dirty);
+	if (r < 0)
+		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
+	note_round(s, wire_now_ns() - from, mig_dirty_count(&s->dirty));
+	return 0;
+}
+
+static void slow_down(struct mig_source *s)
+{
+	unsigned percent;
+
+	pthread_mutex_lock(&s->lock);
+	percent = MIN(s->progress.throttle + THROTTLE_STEP, THROTTLE_MAX);
+	s->progress.throttle = percent;
+	pthread_mutex_unlock(&s->lock);
+	s->ops->throttle(s->ctx, percent);
+}
+
+/*
+ * Would it stand still no longer than it may? What is not pages no round makes
+ * shorter: if that alone takes too long, then as soon as the pages hardly add to
+ * it.
+ */
+static bool short_enough(const struct mig_source *s)
+{
+	uint64_t fixed = fixed_ns(s), all = s->progress.predicted_ns;
+
+	return all <= s->opts.downtime_ns ||
+	       (fixed > s->opts.downtime_ns && (all - fixed) * 4 <= fixed);
+}
+
+int mig_source_rounds(struct mig_source *s)
+{
+	uint64_t before = mig_dirty_count(&s->dirty), left;
+	unsigned bad = 0;
+	int r = measure_trip(s);
+
+	if (!r)
+		r = mig_source_rehearse(s, &s->cost.state_ns);
+	while (!r) {
+		r = one_round(s);
+		left = s->progress.remaining;
+		if (!r && short_enough(s))
+			return 0;
+		if (!r)
+			r = mig_source_poll(s);
+		bad = left * 2 > before ? bad + 1 : 0;
+		if (!r && bad > PATIENCE)
+			slow_down(s);
+		before = left;
+	}
+	return r;
+}
