@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Guests that move between two VMMs of this machine: plain ones, and encrypted by
+# the software model. Rows are those of the matrix of faults that step 6 asks for.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/migrate.sh
+. tests/e2e/migrate.sh
+need_kvm
+
+# there_and_back: A to B to a third one at A; nothing is left behind
+# shellcheck disable=SC2317 # called by check
+there_and_back() {
+	local n
+	for n in 1 2 3; do host $n "${1-}"; done
+	source_up 1 || return 1
+	target_up 2
+	moves 0 1 && went 2 && host_ended 1 15 || return 1
+	target_up 3
+	moves 0 2 && went 3 && host_ended 2 15 && kill_host 3 && all_right
+}
+
+for type in none csv csv2; do
+	for vcpus in 1 2; do
+		check "row 13: $type, $vcpus vCPU: there and back (row 10), each line once" there_and_back
+	done
+done
+type=csv profile=amd vcpus=2
+check "csv on an AMD platform: there and back" there_and_back
+type=none profile=hygon vcpus=8
+check "row 13: 8 vCPUs" there_and_back
+vcpus=1 memory=5G
+check "row 13: memory with a hole, above 4 GiB" there_and_back
+# (No larger one than the host is.)
+memory=16M vcpus=2
+
+# --- options -------------------------------------------------------------------
+
+type=none cmdline="hot=40"
+host 1 && host 2
+source_up 1
+target_up 2
+check "--check: it could" moves 0 1 --check
+check "and nothing was changed" stayed 1
+check "and told so on both sides" has "$TMP/2.log" "the source has seen that the guest could come"
+check "the next one may come to the same port, at 4 MiB/s" moves 0 1 --bandwidth 4M --json
+check "the guest is there" went 2
+check "--json: the last line is the result" [ "$(tail -n 1 "$TMP/move.log" | jq -r .phase)" = moved ]
+check "predicted, and measured" \
+	[ "$(tail -n 1 "$TMP/move.log" | jq '.predicted_ns > 0 and .down_ns > 0')" = true ]
+kill_host 2
+
+# paused: a guest that is paused stays so on its way
+host 1 && host 2
+source_up 1
+at 1 pause m >/dev/null
+target_up 2
+check "a paused guest moves" moves 0 1
+check "it is paused there" quiet 2
+check "and says so" [ "$(json 2 .state)" = paused ]
+line+=(2)
+at 2 resume m >/dev/null
+check "it goes on where it was" stayed 2
+kill_host 2
+
+# --- row 11: the guest writes faster than the line takes ---------------------------
+
+cmdline="hot=600 delay=0"
+host 1 && host 2
+source_up 1
+target_up 2 --once
+check "row 11: 2 MiB/s for a guest that writes more: given up in time" moves 1 1 --bandwidth 2M --downtime 20 --timeout 6
+check "row 11: the prediction is told" has "$TMP/move.log" "downtime would be"
+check "row 11: the guest was slowed down" [ "$(json 1 .migration.throttle)" -gt 0 ]
+check "row 11: it stays, with all it had" stayed 1
+host_ended 2 16
+target_up 2
+check "row 11: with a longer downtime it goes" moves 0 1 --bandwidth 8M --downtime 2000 --timeout 60
+check "row 11: the guest is there, with all it had" went 2
+kill_host 2
+cmdline=
+
+# --- row 9: the guest ends on its way ------------------------------------------------
+
+# ends HOW STATUS: it ends by itself while it is held back at "ready"
+# shellcheck disable=SC2317 # called by check
+ends() {
+	local ok=0
+	cmdline="end=400 $1" host 1
+	cmdline="end=400 $1" host 2
+	source_up 1
+	target_up 2 --once
+	via T:ready run "while [ -d /proc/${host_pid[1]}/fd ] && ls /proc/${host_pid[1]}/fd/0; do sleep 0.1; done"
+	move 1
+	[ $? -ne 0 ] || { echo "# it moved"; ok=1; }
+	host_ended 1 "$2" || ok=1
+	off
+	host_ended 2 16 || ok=1
+	[ "$(lines 2)" -eq 0 ] || ok=1
+	return $ok
+}
+check "row 9: it powers off" ends poweroff 0
+check "row 9: it panics" ends panic 10
+check "row 9: it dies of a triple fault" ends triple 11
+check "row 9: it reboots" ends reboot 12
+cmdline=
+
+# --- row 12, 23: refused by name -----------------------------------------------------
+
+# refuses STATUS WORDS: the move, in these words, on both sides
+# shellcheck disable=SC2317 # called by check
+refuses() {
+	target_up 2 --once
+	moves "$1" 1 && stayed 1 && has "$TMP/move.log" "$2" && host_ended 2 16 &&
+		{ [ "${3-}" = "" ] || has "$TMP/2.log" "$3"; }
+}
+vcpus=2 host 1
+source_up 1
+memory=32M vcpus=2 host 2
+check "row 23: memory" refuses 17 "memory" "memory"
+vcpus=1 host 2
+check "row 23: vCPUs" refuses 17 "vcpus" "vcpus"
+vcpus=2 host 2 '[[disk]]
+path = "'"$TMP"'/disk"
+readonly = true'
+truncate -s 1M "$TMP/disk"
+check "row 23: devices" refuses 17 "device" "device"
+type=csv host 2
+check "row 23: encryption" refuses 17 "type" "type"
+vcpus=2 host 2
+check "with the same machine nothing is refused" moves_there
+kill_host 1
+for type in csv csv2; do
+	csv='policy = ["nosend"]'
+	host 1 && host 2
+	source_up 1
+	check "row 12: $type, nosend" refuses 17 "nosend"
+	kill_host 1
+	csv='policy = ["domain"]'
+	host 1 && host 2
+	source_up 1
+	target_up 2
+	check "row 12: $type, domain: the same owner's platform is allowed" moves 0 1
+	check "row 12: and it runs there" went 2
+	kill_host 2
+done
+csv=
+type=csv2 profile=amd
+host 1 && host 2
+source_up 1
+check "csv2 on an AMD platform" refuses 17 "AMD"
+type=csv profile=hygon host 2
+kill_host 1
+
+# --- cancelled in each phase (row 5) ----------------------------------------------------
+
+# cancelled RECORD: while it is on its way
+# shellcheck disable=SC2317 # called by check
+cancelled() {
+	local ok=0
+	target_up 2 --once
+	via "$1" run "CSVVMM_STATE_DIR=$TMP/s1 $CSVVMM migrate --cancel m"
+	moves 18 1 || ok=1
+	stayed 1 || ok=1
+	off
+	host_ended 2 16 || ok=1
+	[ "$(lines 2)" -eq 0 ] || ok=1
+	return $ok
+}
+vcpus=2
+for type in none csv2; do
+	profile=hygon
+	host 1 && host 2
+	source_up 1
+	for at in T:greeting T:answer T:ready; do
+		check "row 5: $type, cancelled at $at: it stays" cancelled $at
+	done
+	target_up 2
+	via S:commit run "CSVVMM_STATE_DIR=$TMP/s1 $CSVVMM migrate --cancel m 2>$TMP/late"
+	check "row 5: $type, too late at S:commit: it moves" moves 0 1
+	check "row 5: and is there" went 2
+	check "row 5: and whoever cancelled is told so" has "$TMP/late" "no migration is under way"
+	off
+	kill_host 2
+done
+check "nothing is left behind" all_clean
+finish

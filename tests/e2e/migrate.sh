@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Two hosts on this machine: each has a number, a folder for its state and a
+# console of its own. The guest is tests/guest/moves.c: what the consoles of all
+# hosts it was at got, in this order, must count up without a gap, which a page
+# that was lost and a second copy that runs both break.
+line=() # numbers of the hosts the guest was at
+declare -A host_pid
+
+# host N [MORE]: a guest.toml for host N; $type, $vcpus, $memory, $cmdline, $profile; MORE is more lines
+host() {
+	{
+		printf 'name = "m"\nkernel = "%s"\nmemory = "%s"\nvcpus = %d\ncmdline = "%s"\n' \
+			"$PWD/$BUILD/guest/moves.elf" "${memory-16M}" "${vcpus-1}" "${cmdline-}"
+		[ -z "${2-}" ] || printf '%s\n' "$2"
+		printf '[console]\nfile = "%s"\n' "$TMP/$1.out"
+		[ "${type-none}" = none ] ||
+			printf '[csv]\ntype = "%s"\nbackend = "model"\nprofile = "%s"\n%s\n' "$type" "${profile-hygon}" "${csv-}"
+	} >"$TMP/$1.toml"
+	: >"$TMP/$1.out"
+}
+
+# at N COMMAND...: csvvmm as on host N
+at() {
+	local n=$1
+	shift
+	CSVVMM_STATE_DIR=$TMP/s$n "$CSVVMM" "$@"
+}
+
+# source_up N: the guest starts on host N and counts
+source_up() {
+	line=("$1")
+	: >"$TMP/$1.log"
+	CSVVMM_STATE_DIR=$TMP/s$1 "$CSVVMM" run "$TMP/$1.toml" >"$TMP/$1.log" 2>&1 </dev/null &
+	host_pid[$1]=$!
+	vms+=("$!")
+	wait_for counts "$1" 5
+}
+
+# target_up N [OPTION...]: host N waits for it; $port
+target_up() {
+	local n=$1
+	shift
+	: >"$TMP/$n.out"
+	: >"$TMP/$n.log"
+	CSVVMM_STATE_DIR=$TMP/s$n "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$@" "$TMP/$n.toml" \
+		>"$TMP/$n.log" 2>&1 </dev/null &
+	host_pid[$n]=$!
+	vms+=("$!")
+	wait_for printed "$TMP/$n.log" "waiting for guest m at port"
+	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/$n.log")
+}
+
+# via RECORD ACTION...: the line goes through the proxy; $port is the proxy's
+via() {
+	: >"$TMP/proxy.log"
+	python3 tests/e2e/migproxy.py "$port" "$@" >"$TMP/proxy.log" 2>&1 &
+	proxy=$!
+	vms+=("$proxy")
+	wait_for printed "$TMP/proxy.log" "port "
+	port=$(sed -n 's/^port //p' "$TMP/proxy.log")
+}
+
+# off: the proxy is no longer needed
+off() {
+	kill "$proxy" 2>/dev/null
+	wait "$proxy" 2>/dev/null
+}
+
+# move N [OPTION...]: from host N to $port. Return: exit status of csvvmm migrate
+move() {
+	local n=$1 trust=()
+	shift
+	[ "${type-none}" = none ] || trust=(--root model)
+	at "$n" migrate --insecure "${trust[@]}" "$@" m "127.0.0.1:$port" >"$TMP/move.log" 2>&1 </dev/null
+}
+
+# moves STATUS N [OPTION...]: move() ends like that
+moves() {
+	local want=$1 got
+	shift
+	move "$@"
+	got=$?
+	[ "$got" -eq "$want" ] && return 0
+	echo "# migrate ended with $got, not $want:"
+	tail -n 5 "$TMP/move.log" "$TMP/proxy.log" 2>/dev/null | sed 's/^/# /'
+	tail -n 5 "$TMP"/[0-9].log | sed 's/^/# /'
+	return 1
+}
+
+lines() { wc -l <"$TMP/$1.out"; }
+
+# counts N [LINES]: so many more since it was looked at last (5)
+counts() { [ "$(lines "$1")" -ge "${2-5}" ]; }
+
+# goes_on N: it counts there now
+goes_on() {
+	local from
+	from=$(lines "$1")
+	wait_for counts "$1" $((from + 3))
+}
+
+# quiet N: it does not count there; two looks at a guest that counts hundreds of times a second
+quiet() {
+	local from
+	from=$(lines "$1")
+	sleep 0.2
+	[ "$(lines "$1")" -eq "$from" ] && return 0
+	echo "# host $1 goes on"
+	return 1
+}
+
+# host_ended N STATUS: the VMM of host N ends like that
+host_ended() {
+	vm=${host_pid[$1]}
+	ended "$2" && return 0
+	tail -n 3 "$TMP/$1.log" | sed 's/^/# /'
+	return 1
+}
+
+# all_right: the consoles one behind the other count up without a gap
+all_right() {
+	local n files=()
+	for n in "${line[@]}"; do files+=("$TMP/$n.out"); done
+	# The last line may be half there.
+	cat "${files[@]}" | sed '$d' | awk '/FAIL|exception/ { print "# the guest: " $0; bad = 1; exit }
+		NR > 1 && $0 != last + 1 { print "# line " NR ": " $0 " after " last; bad = 1; exit }
+		{ last = $0 }
+		END { exit bad || NR < 8 }'
+}
+
+# went N: the guest is at host N now and goes on there, with all it had
+went() {
+	line+=("$1")
+	goes_on "$1" && all_right
+}
+
+# stayed N: it goes on at host N with all it had, as if nothing had been
+stayed() { goes_on "$1" && all_right; }
+
+# kill_host N [STATUS]: the operator ends what is there
+kill_host() {
+	at "$1" kill m >/dev/null 2>&1
+	host_ended "$1" "${2-13}"
+}
+
+# json N FILTER: a value of status
+json() { at "$1" status --json m | jq -r "$2"; }
+
+# moves_there: to a new target at host 2, and back to a state as before it: for checks that need one that works
+moves_there() {
+	target_up 2
+	moves 0 1 --check && stayed 1
+	local r=$?
+	kill -TERM "${host_pid[2]}"
+	wait "${host_pid[2]}"
+	return $r
+}
+
+# all_clean: no socket, lock or process of any host is left
+all_clean() {
+	local left
+	left=$(cat <(ls -A "$TMP"/s[0-9] 2>/dev/null | grep -v '^$\|:$') <(grep -lsz "^$TMP/.*toml" /proc/[0-9]*/cmdline))
+	[ -z "$left" ] && return 0
+	echo "# left behind: $left"
+	return 1
+}

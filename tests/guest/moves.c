@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest that notices when it was moved badly. Each vCPU rewrites its own pages
+ * in turn and keeps the last value of each in a table of its own: a page that was
+ * lost, or is older than the table, ends it. The first one prints a line for each
+ * round: what both hosts' consoles got, one behind the other, must count up
+ * without a gap and without a number twice. With "hot" on the command line a round
+ * writes many pages more, with "end" the guest ends by itself in the given way.
+ */
+#include "guest.h"
+
+#define PAGE	 4096ul
+#define PAGES	 48u /* of each vCPU */
+#define MAX_VCPU 8u
+#define POOL	 0x400000ul
+#define HOT	 0x500000ul
+#define HOT_MAX	 2048u
+#define PATTERN	 0x9e3779b97f4a7c15ul
+#define PATIENCE 400u
+
+struct own {
+	uint64_t turn, wrong;
+	uint64_t last[PAGES];
+} __attribute__((aligned(4096)));
+
+static volatile struct own owns[MAX_VCPU];
+static uint64_t boot_rounds;
+
+static volatile uint64_t *page_of(unsigned cpu, uint64_t i)
+{
+	return at(POOL + (cpu * PAGES + i) * PAGE + (i * 72) % 4000 / 8 * 8);
+}
+
+static void step(unsigned cpu)
+{
+	volatile struct own *o = &owns[cpu];
+	uint64_t i = o->turn % PAGES;
+	volatile uint64_t *p = page_of(cpu, i);
+
+	if (*p != o->last[i])
+		o->wrong++;
+	o->turn++;
+	*p = o->turn * PATTERN + cpu;
+	o->last[i] = *p;
+}
+
+void guest_ap_main(uint32_t apic_id)
+{
+	unsigned i;
+
+	for (;;) {
+		step(apic_id & (MAX_VCPU - 1));
+		for (i = 0; i < 50; i++)
+			relax();
+	}
+}
+
+static const char *find(const char *s, const char *word)
+{
+	const char *a, *b;
+
+	for (; *s; s++) {
+		for (a = s, b = word; *b && *a == *b; a++, b++)
+			;
+		if (!*b)
+			return a;
+	}
+	return NULL;
+}
+
+static uint64_t number(const char *s)
+{
+	uint64_t v = 0;
+
+	for (; *s >= '0' && *s <= '9'; s++)
+		v = v * 10 + (uint64_t)(*s - '0');
+	return v;
+}
+
+static void heat(uint64_t round, uint64_t pages)
+{
+	uint64_t i;
+
+	for (i = 0; i < pages; i++)
+		*(volatile uint64_t *)at(HOT + i * PAGE) = round;
+}
+
+static void cool(uint64_t round, uint64_t pages)
+{
+	uint64_t i;
+
+	for (i = 0; i < pages; i++)
+		if (*(volatile uint64_t *)at(HOT + i * PAGE) != round)
+			guest_fail("a hot page is old");
+}
+
+static unsigned start_others(const uint8_t *madt)
+{
+	uint32_t len = load32(madt + 4), i;
+	unsigned n = 1;
+
+	for (i = 44; i + 2 <= len && madt[i + 1] >= 2; i += madt[i + 1]) {
+		if (madt[i] != 0 || !(madt[i + 4] & 1) || !madt[i + 3])
+			continue;
+		n++;
+		guest_start_ap(madt[i + 3]);
+	}
+	return n;
+}
+
+static void look_after(unsigned n, uint64_t round)
+{
+	static uint64_t seen[MAX_VCPU], when[MAX_VCPU];
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (owns[i].wrong)
+			guest_fail("a page is not what was written");
+		if (owns[i].turn != seen[i]) {
+			seen[i] = owns[i].turn;
+			when[i] = round;
+		} else if (round - when[i] > PATIENCE) {
+			guest_fail("a processor stands still");
+		}
+	}
+}
+
+static void triple(void)
+{
+	struct __attribute__((packed)) {
+		uint16_t limit;
+		uint64_t base;
+	} none = { 0, 0 };
+
+	__asm__ volatile("lidt %0; ud2" : : "m"(none));
+}
+
+void guest_main(const uint8_t *boot_params)
+{
+	const char *cmdline = at(load32(boot_params + 0x228));
+	const uint8_t *madt = acpi_find(boot_params, "APIC");
+	const char *w = find(cmdline, "hot=");
+	uint64_t hot = w ? number(w) : 0, round, i, delay;
+	unsigned n;
+
+	if (!madt || hot > HOT_MAX)
+		guest_fail("cannot start");
+	w = find(cmdline, "end=");
+	boot_rounds = w ? number(w) : 0;
+	w = find(cmdline, "delay=");
+	delay = w ? number(w) : 1000;
+	n = start_others(madt);
+	for (round = 0;; round++) {
+		step(0);
+		heat(round, hot);
+		put_dec(round);
+		puts("\n");
+		for (i = 0; i < delay; i++)
+			relax();
+		cool(round, hot);
+		look_after(n, round);
+		if (boot_rounds && round >= boot_rounds)
+			break;
+	}
+	if (find(cmdline, "reboot"))
+		guest_reboot();
+	if (find(cmdline, "panic"))
+		outb(PORT_PANIC, 1);
+	if (find(cmdline, "triple"))
+		triple();
+	guest_success();
+}
