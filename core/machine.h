@@ -21,6 +21,7 @@ enum end_reason {
 	END_TRIPLE_FAULT, /* KVM_EXIT_SHUTDOWN */
 	END_KILLED,	  /* csvvmm kill, Ctrl-A x, SIGTERM */
 	END_ERROR,	  /* the VMM gave up; the log says why */
+	END_TERMINATED, /* an encrypted guest gave itself up; its words are in the log */
 	END_MOVED,	  /* it runs on another host */
 	END_NOT_RECEIVED, /* it never came, or not as a whole */
 	END_REASONS

@@ -70,7 +70,6 @@
 #define SHIM_NO_RANDOM	  4
 #define SHIM_GHCB_VERSION 5
 #define SHIM_JUMP_TABLE	  6  /* KVM did not take its address */
-#define SHIM_REBOOT	  7  /* no failure: Linux jumped to the BIOS */
 #define SHIM_BAD_HASH	  64 /* + index of the piece */
 
 #ifndef __ASSEMBLER__

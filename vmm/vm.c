@@ -29,6 +29,7 @@ static const struct {
 	[END_KILLED] = { "killed by the operator", EXIT_GUEST_KILLED },
 	[END_ERROR] = { "stopped by an error of the VMM or of KVM",
 			EXIT_VMM_ERROR },
+	[END_TERMINATED] = { "gave up by its own request", EXIT_VMM_ERROR },
 	[END_MOVED] = { "moved to another host", EXIT_GUEST_MOVED },
 	[END_NOT_RECEIVED] = { "not received", EXIT_NOT_RECEIVED },
 };

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <string.h>
 
+#include "shim/shim.h"
 #include "vmm/vm.h"
 
 static struct vm vm;
@@ -105,14 +106,55 @@ static void test_pause_too_late(void **state)
 	assert_int_equal(vm_resume(&vm), -EINVAL);
 }
 
+/* What a guest says at the shim's port, as vcpu_exit() counts it. */
+static void say(unsigned off, unsigned len, uint64_t val)
+{
+	vm.exits[VM_EXIT_PORT]++;
+	(void)bus_write(&vm.m.pio, (uint16_t)(SHIM_PORT + off), len, val);
+}
+
+static void test_shim_port(void **state)
+{
+	unsigned len;
+
+	(void)state;
+	assert_int_equal(vm_shim_open(&vm), 0);
+	/* 4 bytes at once: the shim's only instruction; as the guest's first. */
+	for (len = 1; len <= 2; len++) {
+		vm.exits[VM_EXIT_PORT] = 0;
+		say(0, len, SHIM_BAD_HASH);
+	}
+	vm.exits[VM_EXIT_PORT] = 0;
+	say(1, 1, SHIM_BAD_HASH);
+	assert_int_equal(vm.m.end, END_NONE);
+	say(0, 4, SHIM_BAD_C_BIT); /* not the first */
+	assert_int_equal(vm.m.end, END_NONE);
+	vm.exits[VM_EXIT_PORT] = 0;
+	vm.exits[VM_EXIT_MMIO] = 1;
+	say(0, 4, SHIM_BAD_C_BIT);
+	assert_int_equal(vm.m.end, END_NONE);
+	vm.exits[VM_EXIT_PORT] = vm.exits[VM_EXIT_MMIO] = 0;
+	say(0, 4, SHIM_BAD_C_BIT);
+	assert_int_equal(vm.m.end, END_TERMINATED);
+}
+
+/* A guest that gives up is no error of the VMM; the status stays as it was. */
+static void test_terminated(void **state)
+{
+	(void)state;
+	vm_shim_terminated(&vm, 0x100 | 1 << 12 | 7 << 16);
+	assert_int_equal(vm.m.end, END_TERMINATED);
+	assert_null(strstr(vm_end_words(END_TERMINATED), "error"));
+	assert_int_equal(vm_end_status(END_TERMINATED), 14);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_pause),
-		T(test_pause_ends),
-		T(test_pause_too_late),
+		T(test_pause),	   T(test_pause_ends), T(test_pause_too_late),
+		T(test_shim_port), T(test_terminated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
