@@ -131,9 +131,13 @@ static void vcpu_shutdown(struct vcpu *v)
 
 static void vcpu_log_regs(const struct vcpu *v)
 {
+	const struct config_csv *csv = &v->vm->cfg->csv;
 	struct kvm_regs regs;
 
-	if (kvm_ioctl(v->fd, KVM_GET_REGS, &regs) == 0)
+	if (config_csv_real(csv) && csv->type == CONFIG_CSV_2)
+		log_err("vcpu %u: its registers are encrypted; a malformed request of the guest (GHCB) can be the cause",
+			v->id);
+	else if (kvm_ioctl(v->fd, KVM_GET_REGS, &regs) == 0)
 		log_err("vcpu %u: rip=%#llx rsp=%#llx rflags=%#llx", v->id,
 			regs.rip, regs.rsp, regs.rflags);
 }

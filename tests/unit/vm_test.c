@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "core/util.h"
 #include "shim/shim.h"
 #include "vmm/vm.h"
 
@@ -148,13 +151,46 @@ static void test_terminated(void **state)
 	assert_int_equal(vm_end_status(END_TERMINATED), 14);
 }
 
+/* A vCPU that KVM refuses to run. Return: what was logged */
+static const char *refused(enum config_csv_type type)
+{
+	static struct config cfg;
+	static char text[1024];
+	int fd = memfd_create("log", MFD_CLOEXEC), old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	cfg.csv.type = type;
+	vm.cfg = &cfg;
+	vm.m.end = END_NONE;
+	assert_true(dup2(fd, STDERR_FILENO) >= 0);
+	assert_int_equal(vcpu_start(&vcpu), 0);
+	vcpu_join(&vcpu);
+	assert_true(dup2(old, STDERR_FILENO) >= 0);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	text[MAX(n, 0)] = 0;
+	(void)close(fd);
+	(void)close(old);
+	assert_int_equal(vm.m.end, END_ERROR);
+	assert_non_null(strstr(text, "KVM_RUN"));
+	return text;
+}
+
+/* Encrypted registers read as zeros: they are not shown. */
+static void test_registers(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(refused(CONFIG_CSV_2), "registers are encrypted"));
+	assert_null(strstr(refused(CONFIG_CSV_2), "rip="));
+	assert_null(strstr(refused(CONFIG_CSV_NONE), "encrypted"));
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_pause),	   T(test_pause_ends), T(test_pause_too_late),
-		T(test_shim_port), T(test_terminated),
+		T(test_shim_port), T(test_terminated), T(test_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
