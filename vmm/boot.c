@@ -262,16 +262,20 @@ static int boot_load_initrd(struct gmem *gm, int fd, const struct boot_kernel *k
 }
 
 static int boot_load_cmdline(struct gmem *gm, const struct boot_kernel *k,
-			     const char *cmdline, struct boot_error *err)
+			     const struct boot_opts *opts, struct boot_error *err)
 {
 	uint64_t max = MIN(k->cmdline_max, BOOT_CMDLINE_ROOM - 1);
+	const char *cmdline = opts->cmdline;
 	size_t len = strlen(cmdline);
 
 	if (len > max)
 		return boot_fail(
 			err, -E2BIG,
-			"cmdline: %zu bytes; this kernel takes at most %llu",
-			len, (unsigned long long)max);
+			"cmdline: %zu bytes%s; this kernel takes at most %llu",
+			len,
+			opts->enc ? " with the swiotlb= that an encrypted guest gets"
+				  : "",
+			(unsigned long long)max);
 	return gmem_write(gm, BOOT_CMDLINE, cmdline, len + 1);
 }
 
@@ -321,7 +325,7 @@ int boot_load(struct gmem *gm, const struct boot_files *bf,
 	if (!r && bf->initrd_fd >= 0)
 		r = boot_load_initrd(gm, bf->initrd_fd, &k, &place, err);
 	if (!r)
-		r = boot_load_cmdline(gm, &k, opts->cmdline, err);
+		r = boot_load_cmdline(gm, &k, opts, err);
 	if (r < 0)
 		return r;
 

@@ -38,13 +38,25 @@ static uint64_t pool_size(const struct config *cfg)
 int config_add_swiotlb(struct config_draft *d)
 {
 	struct config *cfg = &d->cfg;
+	size_t added;
 	char *line;
+	int r;
 
 	/* In front: of two, Linux takes the last, which is the user's. */
 	if (asprintf(&line, "swiotlb=%" PRIu64 "%s%s", pool_size(cfg) / SLAB,
 		     *cfg->cmdline ? " " : "", cfg->cmdline) < 0) {
 		snprintf(d->err->text, sizeof(d->err->text), "out of memory");
 		return -ENOMEM;
+	}
+	added = strlen(line) - strlen(cfg->cmdline);
+	if (strlen(line) > CONFIG_CMDLINE_MAX) {
+		r = config_say(d, config_pos(d, 0, "cmdline"), NULL, "cmdline",
+			       "%zu bytes, and an encrypted guest gets "
+			       "\"%.*s\" in front; allowed: up to %zu bytes",
+			       strlen(cfg->cmdline), (int)added, line,
+			       CONFIG_CMDLINE_MAX - added);
+		free(line);
+		return r;
 	}
 	free(cfg->cmdline);
 	cfg->cmdline = line;

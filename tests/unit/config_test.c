@@ -399,6 +399,21 @@ static void cmdline_of(const char *text, const char *want)
 	config_fini(&cfg);
 }
 
+/* "swiotlb=8192 " are 13 bytes of Linux's 2047. */
+static void test_csv_cmdline(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	snprintf(text, sizeof(text), KERNEL "cmdline='%02034d'\n" CSV, 0);
+	accept(text);
+	snprintf(text, sizeof(text), KERNEL "cmdline='%02035d'\n" CSV, 0);
+	refuse(text, "2:9: cmdline: 2035 bytes, and an encrypted guest gets "
+		     "\"swiotlb=8192 \" in front; allowed: up to 2034 bytes");
+	snprintf(text, sizeof(text), KERNEL "cmdline='%02047d'\n", 0);
+	accept(text);
+}
+
 /* In slabs of 2 KiB: 16 MiB, 32 MiB a disk queue, 18 MiB a network; an eighth
  * of memory, but at least 16 MiB. Linux takes the last swiotlb= of several. */
 static void test_csv_swiotlb(void **state)
@@ -763,6 +778,7 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_csv_policy),
 		cmocka_unit_test(test_csv_swiotlb),
+		cmocka_unit_test(test_csv_cmdline),
 		cmocka_unit_test(test_csv_refused),
 		cmocka_unit_test(test_csv_secrets),
 		cmocka_unit_test(test_disks),
