@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <linux/psp-sev.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/csv_abi.h"
@@ -93,18 +94,37 @@ const struct csv_backend csv_kvm_backend = {
 	.close = csv_kvm_close,
 };
 
+int csv_kvm_check(int sev_fd)
+{
+	struct sev_user_data_status status = { 0 };
+	struct sev_issue_cmd c = { .cmd = SEV_PLATFORM_STATUS,
+				   .data = (uintptr_t)&status };
+	struct stat st;
+	int r;
+
+	if (fstat(sev_fd, &st) < 0)
+		return -errno;
+	if (!S_ISCHR(st.st_mode))
+		return -EMEDIUMTYPE;
+	/* How it is, is told later, and with the firmware's words. */
+	r = kvm_ioctl(sev_fd, SEV_ISSUE_CMD, &c);
+	return r == -ENOTTY || r == -EINVAL ? -EMEDIUMTYPE : 0;
+}
+
 int csv_kvm_open(int vm_fd, void **ret_be)
 {
 	struct csv_kvm *k = malloc(sizeof(*k));
+	int r;
 
 	if (!k)
 		return -ENOMEM;
 	k->vm_fd = vm_fd;
 	/* Exporting certificates needs it writable on some kernels. */
 	k->sev_fd = open("/dev/sev", O_RDWR | O_CLOEXEC);
-	if (k->sev_fd < 0) {
-		int r = -errno;
-
+	r = k->sev_fd < 0 ? -errno : csv_kvm_check(k->sev_fd);
+	if (r < 0) {
+		if (k->sev_fd >= 0)
+			(void)close(k->sev_fd);
 		free(k);
 		return r;
 	}

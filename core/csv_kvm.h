@@ -10,8 +10,13 @@ extern const struct csv_backend csv_kvm_backend;
 /**
  * csv_kvm_open() - Open /dev/sev for the VM @vm_fd, which stays the caller's
  *
- * Return: 0 with *ret_be for csv_open(), whose close frees it; or -errno
+ * Return: 0 with *ret_be for csv_open(), whose close frees it; -EMEDIUMTYPE as
+ * csv_kvm_check(); or -errno
  */
 int csv_kvm_open(int vm_fd, void **ret_be);
+
+/* Is that the security processor's device? Return: 0; -EMEDIUMTYPE: a file, or
+ * a device that has not its commands; or -errno */
+int csv_kvm_check(int sev_fd);
 
 #endif

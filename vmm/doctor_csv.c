@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "core/csv_kvm.h"
 #include "core/util.h"
 #include "vmm/csv_host.h"
 
@@ -230,6 +231,14 @@ static void check_dev_sev(struct doctor *d)
 
 	snprintf(path, sizeof(path), "%s/dev/sev", d->root);
 	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && !*d->root && csv_kvm_check(fd) == -EMEDIUMTYPE) {
+		(void)close(fd);
+		c = doctor_add(d, "dev-sev", CHECK_MISSING,
+			       "/dev/sev is not the security processor's "
+			       "device");
+		doctor_next(c, "remove it, then modprobe -r ccp; modprobe ccp");
+		return;
+	}
 	if (fd >= 0) {
 		(void)close(fd);
 		doctor_add(d, "dev-sev", CHECK_OK, "/dev/sev opens");

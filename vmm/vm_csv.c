@@ -42,6 +42,10 @@ static int open_backend(struct vm *vm, const struct csv_backend **ret_ops,
 		log_warn("csv.profile is for another maker's processor than this host's: 'measure' and 'attest' would expect another digest");
 	*ret_ops = &csv_kvm_backend;
 	r = csv_kvm_open(vm->m.vm_fd, ret_be);
+	if (r == -EMEDIUMTYPE) {
+		log_err("/dev/sev is not the security processor's device, something else has its name; next: remove it, then modprobe -r ccp; modprobe ccp");
+		return r;
+	}
 	return r < 0 ? log_errno(r,
 				 "/dev/sev ('csvvmm doctor' says what to do; backend = \"model\" needs none)")
 		     : 0;

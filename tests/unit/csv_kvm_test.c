@@ -20,6 +20,7 @@
 static struct {
 	char path[32];
 	int flags, sev_fd, open_err;
+	bool is_file;
 	/* Of the last ioctl: which, on what, with which argument. */
 	unsigned n;
 	int fd;
@@ -47,7 +48,9 @@ int open(const char *path, int flags, ...)
 		errno = k.open_err;
 		return -1;
 	}
-	k.sev_fd = dup(STDERR_FILENO);
+	k.sev_fd = (int)syscall(SYS_openat, AT_FDCWD,
+				k.is_file ? "/proc/self/exe" : "/dev/null",
+				O_RDONLY);
 	return k.sev_fd;
 }
 
@@ -102,9 +105,13 @@ static void *be;
 static int setup(void **state)
 {
 	(void)state;
+	int r;
+
 	memset(&k, 0, sizeof(k));
 	k.sev_fd = -1;
-	return csv_kvm_open(VM_FD, &be);
+	r = csv_kvm_open(VM_FD, &be);
+	k.n -= r == 0;
+	return r;
 }
 
 static int teardown(void **state)
@@ -135,6 +142,34 @@ static void open_fails(void **state)
 	k.open_err = EACCES;
 	assert_int_equal(csv_kvm_open(VM_FD, &none), -EACCES);
 	assert_ptr_equal(none, &k);
+}
+
+/* A file, and devices that know no such command, one way or another. */
+static void not_sev(void **state)
+{
+	int kept = k.sev_fd;
+	void *none = &k;
+
+	(void)state;
+	k.is_file = true;
+	k.n = 0;
+	assert_int_equal(csv_kvm_open(VM_FD, &none), -EMEDIUMTYPE);
+	assert_int_equal(k.n, 0);
+	k.is_file = false;
+	k.ret = -1;
+	k.err = ENOTTY;
+	assert_int_equal(csv_kvm_open(VM_FD, &none), -EMEDIUMTYPE);
+	assert_int_equal(k.req, 0xc0105300);
+	assert_int_equal(u32(0), 1); /* PLATFORM_STATUS */
+	k.err = EINVAL;
+	assert_int_equal(csv_kvm_open(VM_FD, &none), -EMEDIUMTYPE);
+	assert_int_equal(fcntl(k.sev_fd, F_GETFD), -1);
+	assert_ptr_equal(none, &k);
+	/* It is the device, and does not work: that is told by what needs it. */
+	k.err = EIO;
+	assert_int_equal(csv_kvm_open(VM_FD, &none), 0);
+	csv_kvm_backend.close(none);
+	k.sev_fd = kept;
 }
 
 static void issue(void **state)
@@ -235,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_sev, setup, teardown),
 		cmocka_unit_test_setup_teardown(issue, setup, teardown),
 		cmocka_unit_test_setup_teardown(platform, setup, teardown),
 		cmocka_unit_test_setup_teardown(region, setup, teardown),
