@@ -60,6 +60,17 @@ static int run_watch_signals(struct run *run)
 	return 0;
 }
 
+/* An owner's secret, or a guest that comes, is pinned after the sandbox. */
+static enum sandbox_pins run_pins(const struct run_args *args)
+{
+	const struct config *cfg = &args->cfg;
+	bool later = args->wait_for_owner || args->line >= 0;
+
+	if (!config_csv_real(&cfg->csv))
+		return SANDBOX_PINS_NOTHING;
+	return later && cfg->sandbox ? SANDBOX_PINS_LATER : SANDBOX_PINS_NOW;
+}
+
 static int run_prepare(struct run *run, const struct run_args *args)
 {
 	const struct config *cfg = &args->cfg;
@@ -70,7 +81,7 @@ static int run_prepare(struct run *run, const struct run_args *args)
 	r = control_claim(cfg, &run->control);
 	/* Before the launch: the kernel pins the memory of an encrypted guest. */
 	if (!r)
-		r = sandbox_limits(cfg->memory, config_csv_real(&cfg->csv));
+		r = sandbox_limits(cfg->memory, run_pins(args));
 	if (r)
 		return r;
 	if (args->line >= 0)

@@ -18,6 +18,7 @@
 #include <liburing.h>
 
 #include "core/util.h"
+#include "vmm/sandbox.h"
 
 /* A guest with all its devices has at most this many descriptors. */
 #define NOFILE_WANTED 1024
@@ -31,21 +32,22 @@ static bool have_cap(unsigned cap)
 
 static void check_memlock(struct doctor *d)
 {
-	struct rlimit lim = { 0 };
-	bool may = have_cap(CAP_IPC_LOCK) || have_cap(CAP_SYS_RESOURCE);
+	struct sandbox_memlock m;
 	struct check *c;
 
-	(void)getrlimit(RLIMIT_MEMLOCK, &lim);
-	if (may || lim.rlim_max == RLIM_INFINITY) {
+	sandbox_memlock(&m);
+	if (m.most == UINT64_MAX) {
 		doctor_add(d, "memlock", CHECK_OK,
-			   "encrypted guests of any size (%s)",
-			   may ? "by capability" : "no limit");
+			   "encrypted guests of any size");
 		return;
 	}
 	c = doctor_add(d, "memlock", CHECK_WARN,
 		       "RLIMIT_MEMLOCK is %" PRIu64 " KiB: an encrypted guest "
-		       "needs its memory plus 64 MiB",
-		       (uint64_t)lim.rlim_max >> 10);
+		       "needs its memory plus 64 MiB%s",
+		       m.most >> 10,
+		       m.now ? " to wait for its owner or to migrate (it "
+			       "starts by CAP_IPC_LOCK)"
+			     : "");
 	doctor_next(c, "ulimit -Hl unlimited, limits.conf memlock, or "
 		       "LimitMEMLOCK=infinity");
 }

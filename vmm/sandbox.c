@@ -37,30 +37,68 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/log.h"
 #include "core/util.h"
 
-int sandbox_limits(uint64_t memory, bool required)
+/* Linux: PROC_USER_INIT_INO, fixed. Without /proc: not known, so no. */
+#define INITIAL_USER_NAMESPACE 0xeffffffd
+
+static bool capable(unsigned cap)
 {
-	uint64_t need = memory + SANDBOX_MEMLOCK_EXTRA;
+	struct stat st;
+
+	capng_clear(CAPNG_SELECT_ALL);
+	return capng_get_caps_process() == 0 &&
+	       capng_have_capability(CAPNG_EFFECTIVE, cap) &&
+	       stat("/proc/self/ns/user", &st) == 0 &&
+	       st.st_ino == INITIAL_USER_NAMESPACE;
+}
+
+void sandbox_memlock(struct sandbox_memlock *ret_m)
+{
+	struct rlimit lim = { 0 };
+
+	(void)getrlimit(RLIMIT_MEMLOCK, &lim);
+	ret_m->most = lim.rlim_max == RLIM_INFINITY || capable(CAP_SYS_RESOURCE)
+			      ? UINT64_MAX
+			      : lim.rlim_max;
+	ret_m->now = capable(CAP_IPC_LOCK);
+}
+
+static int limit_raise(uint64_t need)
+{
 	struct rlimit lim;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &lim) < 0)
-		return log_errno(-errno, "RLIMIT_MEMLOCK");
+		return -errno;
 	if (lim.rlim_cur >= need)
 		return 0;
 	lim.rlim_cur = need;
 	lim.rlim_max = MAX(lim.rlim_max, need);
-	if (!setrlimit(RLIMIT_MEMLOCK, &lim))
+	return setrlimit(RLIMIT_MEMLOCK, &lim) < 0 ? -errno : 0;
+}
+
+int sandbox_limits(uint64_t memory, enum sandbox_pins pins)
+{
+	unsigned long long kib = (memory + SANDBOX_MEMLOCK_EXTRA) >> 10;
+	struct sandbox_memlock m;
+	int r = limit_raise(memory + SANDBOX_MEMLOCK_EXTRA);
+
+	if (!r || pins == SANDBOX_PINS_NOTHING)
 		return 0;
-	if (!required)
-		return 0; /* nothing of a plain guest is pinned */
-	log_err("RLIMIT_MEMLOCK is too low: this guest needs %llu KiB (ulimit -l %llu, or LimitMEMLOCK=)",
-		(unsigned long long)(need >> 10),
-		(unsigned long long)(need >> 10));
+	sandbox_memlock(&m);
+	if (m.now && pins == SANDBOX_PINS_NOW) {
+		log_warn("RLIMIT_MEMLOCK is low: the guest starts by CAP_IPC_LOCK, which the sandbox gives up; to migrate it needs %llu KiB (ulimit -l %llu, or LimitMEMLOCK=)",
+			 kib, kib);
+		return 0;
+	}
+	log_err("RLIMIT_MEMLOCK is too low: this guest needs %llu KiB (ulimit -l %llu, or LimitMEMLOCK=)%s",
+		kib, kib,
+		m.now ? "; CAP_IPC_LOCK does not help after the start" : "");
 	return -EPERM;
 }
 

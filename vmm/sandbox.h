@@ -12,12 +12,33 @@
 #define SANDBOX_MEMLOCK_EXTRA (64ULL << 20)
 
 /**
+ * struct sandbox_memlock - How much this process may have pinned
+ * @most:	Bytes up to which RLIMIT_MEMLOCK is, or can be raised; stays so
+ *		in the sandbox. UINT64_MAX = any
+ * @now:	Any amount as long as there is CAP_IPC_LOCK, until the sandbox
+ *
+ * KVM asks for the capability in the initial user namespace, and so does
+ * setrlimit(): root of another one has neither.
+ */
+struct sandbox_memlock {
+	uint64_t most;
+	bool now;
+};
+void sandbox_memlock(struct sandbox_memlock *ret_m);
+
+/* When guest memory, and what commands use, is pinned. */
+enum sandbox_pins {
+	SANDBOX_PINS_NOTHING,
+	SANDBOX_PINS_NOW,   /* before the sandbox, or without one */
+	SANDBOX_PINS_LATER, /* then, too: an owner's secret, a guest that comes */
+};
+
+/**
  * sandbox_limits() - Raise RLIMIT_MEMLOCK to guest memory plus 64 MiB
- * @required:	Encrypted guest: refuse when it can't be raised
  *
  * Return: 0, or -EPERM; logged with the number needed
  */
-int sandbox_limits(uint64_t memory, bool required);
+int sandbox_limits(uint64_t memory, enum sandbox_pins pins);
 
 #define SANDBOX_DIRS_MAX 2
 

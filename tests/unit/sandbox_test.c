@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -314,9 +315,9 @@ static int see_limit(void)
 	if (setrlimit(RLIMIT_MEMLOCK, &lim) < 0 || sandbox_capabilities() < 0)
 		return 1;
 	/* A plain guest pins nothing; an encrypted one can't run like that. */
-	if (sandbox_limits(MIB(512), false) != 0)
+	if (sandbox_limits(MIB(512), SANDBOX_PINS_NOTHING) != 0)
 		return 2;
-	return sandbox_limits(MIB(512), true) == -EPERM ? 0 : 3;
+	return sandbox_limits(MIB(512), SANDBOX_PINS_NOW) == -EPERM ? 0 : 3;
 }
 
 static int see_limit_raised(void)
@@ -328,10 +329,74 @@ static int see_limit_raised(void)
 	lim.rlim_cur = 65536;
 	if (setrlimit(RLIMIT_MEMLOCK, &lim) < 0)
 		return 1;
-	if (sandbox_limits(MIB(512), true) != 0)
+	if (sandbox_limits(MIB(512), SANDBOX_PINS_LATER) != 0)
 		return 2;
 	(void)getrlimit(RLIMIT_MEMLOCK, &lim);
 	return lim.rlim_cur >= MIB(512 + 64) ? 0 : 3;
+}
+
+/* All capabilities but that to raise a limit, which is low. */
+static int only_ipc_lock(void)
+{
+	const struct rlimit lim = { 65536, 65536 };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &lim) < 0)
+		return 1;
+	capng_clear(CAPNG_SELECT_CAPS);
+	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+			 CAP_IPC_LOCK) < 0 ||
+	    capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return CANNOT;
+	return 0;
+}
+
+static int see_ipc_lock(void)
+{
+	struct sandbox_memlock m;
+	struct stat st;
+	int r = only_ipc_lock();
+
+	if (r)
+		return r;
+	sandbox_memlock(&m);
+	if (m.most != 65536)
+		return 2;
+	/* 4026531837: the initial one, as `lsns` shows it. */
+	if (stat("/proc/self/ns/user", &st) < 0 || st.st_ino != 4026531837)
+		return m.now ? 3 : CANNOT;
+	if (!m.now || sandbox_limits(MIB(512), SANDBOX_PINS_NOW) != 0)
+		return 4;
+	if (sandbox_limits(MIB(512), SANDBOX_PINS_LATER) != -EPERM)
+		return 5;
+	return 0;
+}
+
+/* All capabilities, which are worth nothing: KVM wants the initial ones. */
+static int see_other_root(void)
+{
+	const struct rlimit lim = { 65536, 65536 };
+	struct sandbox_memlock m;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &lim) < 0)
+		return 1;
+	if (unshare(CLONE_NEWUSER) < 0)
+		return CANNOT;
+	sandbox_memlock(&m);
+	if (m.now || m.most != 65536)
+		return 2;
+	return sandbox_limits(MIB(512), SANDBOX_PINS_NOW) == -EPERM ? 0 : 3;
+}
+
+static void memlock_capability(void **state)
+{
+	(void)state;
+	assert_ok(see_ipc_lock);
+}
+
+static void memlock_namespace(void **state)
+{
+	(void)state;
+	assert_ok(see_other_root);
 }
 
 static void memlock(void **state)
@@ -445,6 +510,8 @@ int main(void)
 		cmocka_unit_test(user_namespace),
 		cmocka_unit_test(no_capabilities),
 		cmocka_unit_test(memlock),
+		cmocka_unit_test(memlock_capability),
+		cmocka_unit_test(memlock_namespace),
 		cmocka_unit_test(second_vm),
 		cmocka_unit_test(vcpu_is_narrower),
 	};
