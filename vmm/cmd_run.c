@@ -16,6 +16,7 @@
 #include "vmm/config.h"
 #include "vmm/control.h"
 #include "vmm/guardian.h"
+#include "vmm/host_memory.h"
 #include "vmm/migrate.h"
 #include "vmm/run.h"
 #include "vmm/sandbox.h"
@@ -79,6 +80,8 @@ static int run_prepare(struct run *run, const struct run_args *args)
 
 	/* The name first: who runs already has the disks' locks, too. */
 	r = control_claim(cfg, &run->control);
+	if (!r)
+		r = host_memory_check(cfg);
 	/* Before the launch: the kernel pins the memory of an encrypted guest. */
 	if (!r)
 		r = sandbox_limits(cfg->memory, run_pins(args));

@@ -111,6 +111,13 @@ config 'memory = 0'
 refused 'memory 0, a number' 2 'memory'
 config 'memory = "1024G"'
 refused 'more memory than there is' 2 'more than this host has'
+# It is never all available; nothing else counts for an encrypted guest.
+most=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) / 1024 - 1))
+config "memory = '${most}M'
+[csv]
+type = 'csv2'
+backend = 'model'"
+refused 'an encrypted guest of all memory' 1 'MiB available now'
 config 'vcpus = 0'
 refused 'vcpus 0' 2 'vcpus'
 config 'vcpus = 65'
