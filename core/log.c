@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -189,13 +190,27 @@ void log_guest(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Whose error it is, when the user's limits are behind it. */
+static const char *errno_limit(int r)
+{
+	switch (-r) {
+	case EMFILE:
+		return " (the limit is ulimit -n)";
+	case ENFILE:
+		return " (the limit is sysctl fs.file-max)";
+	default:
+		return "";
+	}
+}
+
 int log_errno(int r, const char *fmt, ...)
 {
-	char words[128];
+	char words[128], text[192];
 	va_list ap;
 
 	/* The GNU variant: returns the text, not always in the buffer. */
-	const char *text = strerror_r(-r, words, sizeof(words));
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       strerror_r(-r, words, sizeof(words)), errno_limit(r));
 
 	va_start(ap, fmt);
 	log_line(LOG_ERROR, fmt, ap, text);

@@ -302,7 +302,7 @@ static int measure(const struct measure_args *a, const struct config *cfg)
 	if (measure_config(
 		    cfg, a->has_profile ? a->profile : measure_profile(&cfg->csv),
 		    a->host, (unsigned)c_bit, &m, &err) < 0) {
-		log_err("%s", err.text);
+		log_err("%s: %s (%s)", a->file, err.text, cfg->kernel);
 		return EXIT_FAILED;
 	}
 	if (a->tik) {

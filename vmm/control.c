@@ -314,7 +314,7 @@ static int claim_name(struct control *ctl)
 	const char *name = ctl->name;
 	int r;
 
-	ctl->dirfd = control_state_dir(NULL);
+	ctl->dirfd = control_state_dir(&ctl->folder);
 	if (ctl->dirfd < 0)
 		return ctl->dirfd;
 	r = state_claim(ctl->dirfd, name);
@@ -326,7 +326,8 @@ static int claim_name(struct control *ctl)
 		log_err("guest \"%s\" was moving to another host when its VMM ended, and may run there: see whether it does; if not, 'csvvmm migrate --decide=here %s' lets it start",
 			name, name);
 	else if (r < 0)
-		log_errno(r, "claim the name \"%s\" in the state folder", name);
+		log_errno(r, "claim the name \"%s\" in the state folder %s",
+			  name, ctl->folder);
 	if (r < 0)
 		return r;
 	ctl->lock_fd = r;
@@ -385,6 +386,7 @@ void control_release(struct control *ctl)
 	util_close(&ctl->spare_fd);
 	util_close(&ctl->lock_fd);
 	util_close(&ctl->dirfd);
+	free(ctl->folder);
 	free(ctl);
 }
 
@@ -408,8 +410,9 @@ int control_listen(struct control *ctl, struct vm *vm)
 	vm->control = ctl;
 	r = state_listen(ctl->dirfd, ctl->name);
 	if (r < 0)
-		return log_errno(r, "listen on the control socket of \"%s\"",
-				 ctl->name);
+		return log_errno(r,
+				 "listen on the control socket of \"%s\" in %s",
+				 ctl->name, ctl->folder);
 	ctl->listen.fd = r;
 	return control_watch(ctl);
 }

@@ -61,6 +61,7 @@ struct control_client {
 struct control {
 	struct vm *vm;
 	const char *name;
+	char *folder;
 	int dirfd, lock_fd, spare_fd;
 	uint64_t patience_ns;
 	struct source listen;

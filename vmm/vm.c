@@ -95,7 +95,8 @@ static int vm_create(struct vm *vm)
 	if (r < 0)
 		return log_errno(r, "guest memory: %llu MiB%s",
 				 (unsigned long long)(cfg->memory >> 20),
-				 cfg->hugepages
+				 r == -EFBIG ? " (see ulimit -f)"
+				 : cfg->hugepages
 					 ? " of 2 MiB huge pages (see vm.nr_hugepages)"
 					 : "");
 	vm->m.vm_fd = kvm_create_vm(vm->kvm_fd, &vm->m.gmem);

@@ -122,6 +122,12 @@ expect "a plain guest is not measured" 1 "$TMP/out" "$CSVVMM" measure "$TMP/plai
 expect "measure: bad options" 2 "$TMP/out" "$CSVVMM" measure --host linux "$TMP/p.toml"
 expect "measure: half of the measurement" 2 "$TMP/out" "$CSVVMM" measure --nonce 00 "$TMP/p.toml"
 
+head -c 1000 "$TMP/initrd" >"$TMP/noelf.elf"
+guest n noelf hygon
+expect "measure: no kernel" 1 "$TMP/out" "$CSVVMM" measure "$TMP/n.toml"
+check "the file is named" has "$TMP/out" "$TMP/n.toml: kernel: "
+check "and the kernel's, too" has "$TMP/out" "($TMP/noelf.elf)"
+
 if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
 	skip "launch" "/dev/kvm cannot be used"
 	finish

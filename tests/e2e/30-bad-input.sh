@@ -224,7 +224,10 @@ fi
 # --- the host ----------------------------------------------------------------------
 
 config 'memory = "16M"'
-refused '16 descriptors' 1 'Too many open files' bash -c 'ulimit -n 16; exec "$@"' --
+refused '16 descriptors' 1 'Too many open files (the limit is ulimit -n)' bash -c 'ulimit -n 16; exec "$@"' --
+# What it says goes through a pipe, or the limit would be its too.
+refused 'files of no length' 1 '16 MiB (see ulimit -f)' \
+	bash -c '{ (ulimit -f 0; exec "$@") 2>&1 >&3 | cat >&2; } 3>&1; exit "${PIPESTATUS[0]}"' --
 if [ -z "${SAN:-}" ]; then
 	config 'memory = "512M"'
 	refused 'little address space' 1 'guest memory' \
@@ -236,6 +239,24 @@ refused 'state folder is a file' 1 'state folder' env CSVVMM_STATE_DIR="$TMP/fil
 refused 'state folder in no folder' 1 'state folder' env CSVVMM_STATE_DIR="$TMP/no/state"
 refused 'state folder where nothing can be made' 1 'state folder' \
 	env CSVVMM_STATE_DIR=/proc/csvvmm
+# A state folder with room for a name, not for a socket: the path is told.
+cat >"$TMP/full" <<'END'
+mount -t tmpfs -o "size=8k,nr_inodes=$2" none "$1" || exit 77
+mkdir -m 700 "$1/state"
+export CSVVMM_STATE_DIR=$1/state
+shift 2
+exec "$@"
+END
+for inodes in 2 3; do
+	# shellcheck disable=SC2086 # empty or one flag
+	if unshare $user -m bash "$TMP/full" "$TMP/fs" $inodes true 2>/dev/null; then
+		config 'memory = "16M"'
+		refused "state folder with $inodes inodes" 1 "$TMP/fs/state: No space left" \
+			unshare $user -m bash "$TMP/full" "$TMP/fs" $inodes
+	else
+		skip "state folder with $inodes inodes" 'no mount namespace here'
+	fi
+done
 mkdir -m 755 "$TMP/open"
 refused 'state folder open to others' 1 'chmod 700' env CSVVMM_STATE_DIR="$TMP/open"
 refused 'no state folder' 1 'XDG_RUNTIME_DIR' \
