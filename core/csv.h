@@ -64,7 +64,7 @@ enum csv_state {
 	CSV_STATES
 };
 
-#define CSV_REGIONS_MAX 8
+#define CSV_REGIONS_MAX 64
 
 struct csv_region {
 	void *host;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +16,9 @@
 #include "vmm/state_dir.h"
 
 #define KILL_WAIT_S 10
-#define WAIT_MAX_S  1000000000
+/* A step of the launch, on a slow host. */
+#define KILL_LAUNCH_S 60
+#define WAIT_MAX_S    1000000000
 
 /**
  * struct ctl_args - Command line of one command
@@ -108,6 +111,11 @@ static void explain(int r, const char *name)
 			"those that are",
 			name);
 		return;
+	case -EINPROGRESS:
+		log_err("guest \"%s\" is being launched, or is ending (process %d); "
+			"'csvvmm kill %s' gives its launch up",
+			name, guest_pid(name), name);
+		return;
 	case -ETIMEDOUT:
 		pid = guest_pid(name);
 		log_err("guest \"%s\" does not answer; its process is %d "
@@ -127,8 +135,8 @@ static int ask(const char *name, const char *request, uint64_t seconds,
 	uint64_t i;
 	int r = control_request(name, request, ret_line);
 
-	for (i = 0;
-	     r == -ENOENT && (seconds == COMMAND_FOREVER || i < seconds * 20);
+	for (i = 0; (r == -ENOENT || r == -EINPROGRESS) &&
+		    (seconds == COMMAND_FOREVER || i < seconds * 20);
 	     i++) {
 		(void)nanosleep(&pause, NULL);
 		r = control_request(name, request, ret_line);
@@ -379,6 +387,16 @@ static int wait_gone(const char *name, uint64_t seconds)
 	return EXIT_FAILED;
 }
 
+/* Return: whether the guest is being launched, and was told to stop that */
+static bool kill_launch(const char *name)
+{
+	auto_fd int dirfd = control_state_dir(NULL);
+	auto_fd int fd = dirfd < 0 ? -1 : state_connect(dirfd, name);
+
+	return fd == -ENOENT && state_running(dirfd, name) == 1 &&
+	       !state_signal(dirfd, name, SIGTERM);
+}
+
 static int act(const struct command *cmd, int argc, char **argv)
 {
 	struct ctl_args args = { 0 };
@@ -391,6 +409,8 @@ static int act(const struct command *cmd, int argc, char **argv)
 	status = parse_args(cmd, argc, argv, &args, &done);
 	if (done)
 		return status;
+	if (cmd == &cmd_kill && kill_launch(args.name))
+		return wait_gone(args.name, KILL_LAUNCH_S);
 	answer = request(args.name, cmd->name);
 	if (!answer)
 		return EXIT_FAILED;

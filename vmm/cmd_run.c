@@ -132,6 +132,7 @@ int run_guest(void *arg)
 	struct run run = { .signals.fd = -1 };
 	int status = EXIT_FAILED;
 	enum end_reason why;
+	int r, sig;
 	bool untouched;
 	sigset_t set;
 
@@ -149,7 +150,13 @@ int run_guest(void *arg)
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
 	why = END_NONE;
-	if (run_prepare(&run, args) == 0) {
+	r = run_prepare(&run, args);
+	/* Not once the sandbox is entered. */
+	sig = r == -EINTR ? guardian_pending() : 0;
+	if (sig) {
+		log_info("signal %d: the launch is given up", sig);
+		why = END_KILLED;
+	} else if (!r) {
 		/* Parsing and the filters took more than will be needed. */
 		(void)malloc_trim(0);
 		if (args->line < 0 ||

@@ -55,7 +55,8 @@ int control_state_dir(char **ret_path);
  * @request:	One JSON object in one line, without the newline
  * @ret_line:	malloc'ed answer without the newline
  *
- * Return: 0; -ENOENT when no such guest runs; -ETIMEDOUT; -errno
+ * Return: 0; -ENOENT when no such guest runs; -EINPROGRESS: it is being launched,
+ * or ends; -ETIMEDOUT; -errno
  */
 int control_request(const char *name, const char *request, char **ret_line);
 

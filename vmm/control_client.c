@@ -140,6 +140,8 @@ static int client_exchange(const char *name, const char *request, const int *fds
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
 	fd = client_connect(dirfd, name, deadline);
+	if (fd == -ENOENT)
+		return -EINPROGRESS;
 	if (fd < 0)
 		return fd;
 	r = n_fds ? client_send_fds(fd, request, fds, n_fds) : 0;

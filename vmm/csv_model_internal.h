@@ -15,7 +15,7 @@
 
 struct kvm_sev_send_update_data;
 
-#define MODEL_REGIONS 16
+#define MODEL_REGIONS CSV_REGIONS_MAX
 #define MODEL_PAGE    4096u
 /* Trusted memory that the firmware asks for but never uses; no pointer is as
  * high, so it need not exist. */

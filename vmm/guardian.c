@@ -30,6 +30,21 @@ void guardian_signals(sigset_t *ret_set)
 	}
 }
 
+int guardian_pending(void)
+{
+	sigset_t ends, pending;
+	int sig;
+
+	guardian_signals(&ends);
+	if (sigpending(&pending) < 0)
+		return 0;
+	for (sig = 1; sig < NSIG; sig++)
+		if (sigismember(&ends, sig) == 1 &&
+		    sigismember(&pending, sig) == 1)
+			return sig;
+	return 0;
+}
+
 static int guardian_wait(pid_t child, const sigset_t *set)
 {
 	int status;

@@ -10,6 +10,9 @@
  */
 void guardian_signals(sigset_t *ret_set);
 
+/* One of them that is blocked and has come, or 0; it stays. Not in the sandbox. */
+int guardian_pending(void);
+
 /**
  * guardian_run() - Run @fn so that the terminal survives whatever happens
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/launch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "core/util.h"
 #include "vmm/attest.h"
 #include "vmm/boot.h"
+#include "vmm/guardian.h"
 #include "vmm/launch_files.h"
 
 /*
@@ -26,13 +28,27 @@
 /* One update pins its pages at once: not more than this. */
 #define UPDATE_MAX MIB(16)
 
+/* KVM pins, and flushes caches, region by region: a signal waits for one. Each
+ * costs a WBINVD at the end, so there are not too many. */
+#define REGION_MIN MIB(256)
+#define REGIONS	   16
+static_assert(GMEM_REGIONS * (REGIONS + 1) <= CSV_REGIONS_MAX, "regions");
+
+/* Between two things that take long. Not in the sandbox. */
+static int launch_look(struct launch *l)
+{
+	l->signalled = guardian_pending();
+	return l->signalled ? -EINTR : 0;
+}
+
 /*
  * "launch: LAUNCH_START: firmware: ...; next: ...", then nothing is left. A
  * state that forbids a command is told like an error of the firmware.
  */
 static int launch_fail(struct launch *l, int r)
 {
-	log_err("encrypted launch: %s", csv_error(&l->csv));
+	if (!l->signalled)
+		log_err("encrypted launch: %s", csv_error(&l->csv));
 	launch_fini(l);
 	return r;
 }
@@ -53,19 +69,32 @@ static int step_start(struct launch *l)
 				l->dh_cert.len, l->session.data, l->session.len);
 }
 
+static int register_region(struct launch *l, const struct gmem_region *reg)
+{
+	uint64_t most = MAX(REGION_MIN, align_up(reg->size / REGIONS, MIB(2)));
+	uint64_t at, n;
+	int r = 0;
+
+	for (at = 0; !r && at < reg->size; at += n) {
+		struct iovec iov;
+
+		n = MIN(reg->size - at, most);
+		r = launch_look(l);
+		if (!r)
+			r = gmem_iov(l->gmem, reg->base + at, n, false, &iov);
+		if (!r)
+			r = csv_region(&l->csv, iov.iov_base, iov.iov_len, true);
+	}
+	return r;
+}
+
 static int step_register(struct launch *l)
 {
 	unsigned i;
 	int r = 0;
 
-	for (i = 0; !r && i < l->gmem->n_regions; i++) {
-		const struct gmem_region *reg = &l->gmem->region[i];
-		struct iovec iov;
-
-		r = gmem_iov(l->gmem, reg->base, reg->size, false, &iov);
-		if (!r)
-			r = csv_region(&l->csv, iov.iov_base, iov.iov_len, true);
-	}
+	for (i = 0; !r && i < l->gmem->n_regions; i++)
+		r = register_region(l, &l->gmem->region[i]);
 	return r;
 }
 
@@ -77,7 +106,9 @@ static int update(struct launch *l, gpa_t at, uint64_t len)
 		uint64_t n = MIN(len, UPDATE_MAX);
 		struct iovec iov;
 
-		r = gmem_iov(l->gmem, at, n, true, &iov);
+		r = launch_look(l);
+		if (!r)
+			r = gmem_iov(l->gmem, at, n, true, &iov);
 		if (!r)
 			r = csv_launch_update_data(&l->csv, iov.iov_base,
 						   (uint32_t)n);
@@ -105,6 +136,10 @@ static int step_load(struct launch *l)
 
 static int step_vmsa(struct launch *l)
 {
+	int r = launch_look(l);
+
+	if (r < 0)
+		return r;
 	return l->csv.es ? csv_launch_update_vmsa(&l->csv) : 0;
 }
 

@@ -68,7 +68,7 @@ struct launch {
 	struct launch_blob dh_cert, session;
 	struct launch_packet secret[CONFIG_SECRETS_MAX];
 	uint8_t measure[48];
-	bool have_digest;
+	bool have_digest, signalled;
 	uint8_t digest[32];
 	struct launch_blob report, pdh, chain;
 };
@@ -87,6 +87,9 @@ int launch_init(struct launch *l, const struct config_csv *cfg,
 /**
  * launch_measure() - Everything up to LAUNCH_MEASURE, the configured secrets
  * @gm, @boot:	Filled by boot_load(); registers of all vCPUs are set
+ *
+ * Return: also -EINTR, not logged: guardian_pending(). Nothing is left, as after
+ * any failure
  */
 int launch_measure(struct launch *l, struct gmem *gm,
 		   const struct boot_info *boot);

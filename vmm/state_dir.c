@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/util.h"
@@ -256,6 +258,48 @@ pid_t state_pid(int dirfd, const char *name)
 	text[n] = 0;
 	pid = strtol(text, NULL, 10);
 	return pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
+}
+
+/* Has the process the file open that @st is of? */
+static bool has_open(pid_t pid, const struct stat *st)
+{
+	char path[32];
+	struct dirent *de;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && !found && (de = readdir(dir))) {
+		struct stat other;
+
+		found = !fstatat(dirfd(dir), de->d_name, &other, 0) &&
+			other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return found;
+}
+
+int state_signal(int dir, const char *name, int sig)
+{
+	auto_fd int lock = state_lock_open(dir, name, O_RDONLY);
+	pid_t pid = state_pid(dir, name);
+	auto_fd int pidfd = -1;
+	struct stat st;
+
+	if (lock < 0)
+		return lock;
+	if (!pid)
+		return -ESRCH;
+	/* First: from here on the number is this process', or nobody's. */
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 || fstat(lock, &st) < 0)
+		return -errno;
+	if (!has_open(pid, &st))
+		return -ESRCH;
+	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno
+								       : 0;
 }
 
 /*

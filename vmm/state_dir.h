@@ -48,6 +48,16 @@ int state_running(int dirfd, const char *name);
 pid_t state_pid(int dirfd, const char *name);
 
 /**
+ * state_signal() - Send a signal to the VMM of NAME
+ *
+ * To the process of state_pid(), if that has the lock file open: the number may
+ * be from another PID namespace.
+ *
+ * Return: 0; -ESRCH: it is not that process; -errno
+ */
+int state_signal(int dirfd, const char *name, int sig);
+
+/**
  * state_listen() - Listen on NAME.sock, in place of a stale one
  *
  * Only for who has claimed NAME. Return: descriptor or -errno

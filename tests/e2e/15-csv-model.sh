@@ -185,6 +185,38 @@ check "with the next step" has "$TMP/out" "next: "
 expect "only encrypted guests wait for an owner" 1 "$TMP/out" \
 	"$CSVVMM" run --wait-for-owner "$TMP/plain.toml"
 
+# A signal that is there before the launch, blocked as the VMM will have it: it
+# ends it, with the status that it has later.
+guest early idle hygon
+cat >"$TMP/early.py" <<'END'
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+os.execv(sys.argv[1], sys.argv[1:])
+END
+expect "SIGTERM during the launch ends it" 13 "$TMP/out" \
+	python3 "$TMP/early.py" "$CSVVMM" run "$TMP/early.toml"
+check "with words, and no error" has "$TMP/out" "signal 15: the launch is given up"
+check "that are no error's" [ "$(grep -c error "$TMP/out")" -eq 0 ]
+# A launch that takes long: a lock without a socket.
+cat >"$TMP/hold.py" <<'END'
+import fcntl, os, struct, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+os.write(fd, b"%d\n" % os.getpid())
+fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)) # F_OFD_SETLK
+print("held", flush=True)
+time.sleep(300)
+END
+python3 "$TMP/hold.py" "$CSVVMM_STATE_DIR/early.lock" >"$TMP/held" 2>&1 &
+pid=$!
+wait_for has "$TMP/held" held
+expect "a guest that is being launched: status" 1 "$TMP/out" "$CSVVMM" status early
+check "tells that" has "$TMP/out" "is being launched, or is ending (process $pid)"
+expect "kill ends it" 0 "$TMP/out" "$CSVVMM" kill early
+wait $pid
+check "by SIGTERM" [ $? -eq 143 ]
+rm -f "$CSVVMM_STATE_DIR/early.lock"
+
 # --- everybody at once, and the end at any moment -------------------------------------
 
 head -c 52 /dev/urandom >"$TMP/h52"

@@ -953,7 +953,12 @@ static void test_hostile_server(void **state)
 	/* A name that is claimed, but nobody listens yet or any more. */
 	free(much);
 	assert_int_equal(control_request(NAME, "{\"cmd\":\"ping\"}", &much),
-			 -ENOENT);
+			 -EINPROGRESS);
+	/* Its process is this one; then the file names one that is not its. */
+	assert_int_equal(state_signal(fx.dirfd, NAME, 0), 0);
+	assert_int_equal(pwrite(lock, "1\n", 2, 0), 2);
+	assert_int_equal(ftruncate(lock, 2), 0);
+	assert_int_equal(state_signal(fx.dirfd, NAME, 0), -ESRCH);
 	(void)close(lock);
 }
 

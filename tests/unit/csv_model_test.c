@@ -618,8 +618,16 @@ static void test_regions(void **state)
 		assert_int_equal(csv_model_backend.region(m, ram + i * 4096,
 							  4096, true),
 				 0);
+	for (; i < CSV_REGIONS_MAX; i++)
+		assert_int_equal(csv_model_backend.region(m, ram + 65536 + i, 1,
+							  true),
+				 0);
 	assert_int_equal(csv_model_backend.region(m, ram + 65536, 4096, true),
 			 -ENOMEM);
+	while (--i >= 16)
+		assert_int_equal(csv_model_backend.region(m, ram + 65536 + i, 1,
+							  false),
+				 0);
 	assert_int_equal(csv_model_backend.region(m, ram, 8192, false), -EINVAL);
 	assert_int_equal(rig_start(0, 0), 0);
 	/* Several that touch are one piece; one in the middle goes. */

@@ -23,8 +23,8 @@ struct fake {
 	uint8_t arg[72];
 	uint64_t user_id_len;
 	char user_id[16];
-	void *host[16];
-	uint64_t size[16];
+	void *host[CSV_REGIONS_MAX];
+	uint64_t size[CSV_REGIONS_MAX];
 	unsigned n_nodes;
 	uint8_t node[48];
 	/* Answers. */
@@ -981,9 +981,9 @@ static void regions(void **state)
 	csv_close(&csv);
 	/* The last one first. */
 	assert_int_equal(fake.n_remove, CSV_REGIONS_MAX);
-	assert_ptr_equal(fake.host[1], ram + 7);
-	assert_true(fake.size[1] == 0x107);
-	assert_ptr_equal(fake.host[7], ram);
+	assert_ptr_equal(fake.host[1], ram + CSV_REGIONS_MAX - 1);
+	assert_true(fake.size[1] == 0x100 + CSV_REGIONS_MAX - 1);
+	assert_ptr_equal(fake.host[CSV_REGIONS_MAX - 1], ram);
 }
 
 static void unregister(void **state)

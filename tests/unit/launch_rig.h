@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -33,6 +34,7 @@ struct rig {
 	struct config_csv cfg;
 	struct launch l;
 	int regions, closed;
+	uint32_t raise_on; /* this command: SIGTERM comes meanwhile */
 };
 
 static struct rig rig;
@@ -60,6 +62,8 @@ int ioctl(int fd, unsigned long req, ...)
 
 static int rig_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 {
+	if (cmd && cmd == rig.raise_on)
+		(void)raise(SIGTERM);
 	return csv_model_backend.issue(be, cmd, arg, ret_fw);
 }
 

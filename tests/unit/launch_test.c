@@ -397,6 +397,48 @@ static void test_base64(void **state)
 	assert_int_equal(base64_decode("Zm9vYmFy", 8, out, 6, &len), 0);
 }
 
+/* One that comes during the launch ends it; nothing is left, and no error told. */
+static void test_signal(void **state)
+{
+	static const uint32_t on[] = { KVM_SEV_LAUNCH_START,
+				       KVM_SEV_LAUNCH_UPDATE_DATA };
+	const struct timespec none = { 0, 0 };
+	sigset_t set, old;
+	unsigned i;
+
+	(void)state;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
+	for (i = 0; i < ARRAY_SIZE(on); i++) {
+		rig_init(PSP_HYGON, true);
+		rig.raise_on = on[i];
+		log_begin();
+		assert_int_equal(rig_measure(), -EINTR);
+		assert_int_equal(count(log_end(), "error"), 0);
+		assert_clean();
+		/* It is still there, for whoever ends the guest. */
+		assert_int_equal(sigtimedwait(&set, NULL, &none), SIGTERM);
+		rig_fini();
+	}
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+}
+
+/* Registered by pieces, so that a signal waits for one only. */
+static void test_pieces(void **state)
+{
+	(void)state;
+	rig_init(PSP_HYGON, false);
+	gmem_fini(&rig.gm);
+	assert_int_equal(gmem_init(&rig.gm, GIB(1), false), 0);
+	assert_int_equal(gmem_fill(&rig.gm, 0x1000, 0x11, 0x4000), 0);
+	assert_int_equal(rig_measure(), 0);
+	assert_int_equal(rig.regions, 4);
+	launch_fini(&rig.l);
+	assert_int_equal(rig.regions, 0);
+	rig_fini();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +452,8 @@ int main(void)
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
