@@ -52,8 +52,9 @@ check "no such command" answer '{"cmd":"fly"}\n' '"ok":false'
 check "an unknown key" answer '{"cmd":"ping","x":1}\n' '"ok":false'
 check "a NUL" answer '{"cmd":"ping\\0"}\n' '"ok":false'
 check "two requests in one go" answer '{"cmd":"ping","id":1}\n{"cmd":"ping","id":2}\n' '"id":2'
-head -c 5000 /dev/zero | tr '\0' x | say >"$TMP/out" 2>/dev/null
-check "5000 bytes without a line end" has "$TMP/out" '"ok":false'
+# Not more: what is sent after the answer breaks the pipe of a slow client.
+head -c 4096 /dev/zero | tr '\0' x | say >"$TMP/out" 2>/dev/null
+check "4096 bytes without a line end" has "$TMP/out" '"ok":false'
 head -c 1000000 /dev/zero | tr '\0' x | say >"$TMP/out" 2>/dev/null
 check "a megabyte: hung up on, and that is all" [ "$(status count state)" = '"running"' ]
 printf '{"cmd":"pi' | say >"$TMP/out" 2>/dev/null
