@@ -619,9 +619,8 @@ static void test_regions(void **state)
 							  4096, true),
 				 0);
 	for (; i < CSV_REGIONS_MAX; i++)
-		assert_int_equal(csv_model_backend.region(m, ram + 65536 + i, 1,
-							  true),
-				 0);
+		assert_int_equal(
+			csv_model_backend.region(m, ram + 65536 + i, 1, true), 0);
 	assert_int_equal(csv_model_backend.region(m, ram + 65536, 4096, true),
 			 -ENOMEM);
 	while (--i >= 16)
