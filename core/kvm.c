@@ -32,6 +32,30 @@ int kvm_ioctl_val(int fd, unsigned long req, unsigned long arg)
 	return r < 0 ? -errno : r;
 }
 
+struct one_msr {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry;
+};
+
+int kvm_get_msr(int fd, uint32_t msr, uint64_t *ret_v)
+{
+	struct one_msr m = { .head.nmsrs = 1, .entry.index = msr };
+	int r = kvm_ioctl(fd, KVM_GET_MSRS, &m);
+
+	if (r == 1)
+		*ret_v = m.entry.data;
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+int kvm_set_msr(int fd, uint32_t msr, uint64_t v)
+{
+	struct one_msr m = { .head.nmsrs = 1,
+			     .entry = { .index = msr, .data = v } };
+	int r = kvm_ioctl(fd, KVM_SET_MSRS, &m);
+
+	return r < 0 ? r : r == 1 ? 0 : -EINVAL;
+}
+
 int kvm_open(void)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);

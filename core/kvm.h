@@ -22,6 +22,17 @@ int kvm_open(void);
 int kvm_cap(int fd, unsigned cap);
 
 /**
+ * kvm_get_msr(), kvm_set_msr() - One MSR of a vCPU
+ *
+ * One at a time: KVM stops at the first that it does not know ([KVM-API] 4.18, 4.19).
+ *
+ * Return: 0; -ENOENT when this KVM has no such MSR, -EINVAL when it takes no such
+ * value (or has none); -errno
+ */
+int kvm_get_msr(int fd, uint32_t msr, uint64_t *ret_v);
+int kvm_set_msr(int fd, uint32_t msr, uint64_t v);
+
+/**
  * kvm_create_vm() - New VM with in-kernel irqchip and guest RAM mapped
  * @gm:		Its regions become memory slots 0, 1, ...
  *

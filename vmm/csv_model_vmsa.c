@@ -42,28 +42,6 @@ static const struct {
 	{ 0xc0000103, 0x2ec, 4 }, /* TSC_AUX */
 };
 
-struct one_msr {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry;
-};
-
-/* One at a time: what this host's KVM does not know, it stops at. */
-static uint64_t msr_get(int fd, uint32_t msr)
-{
-	struct one_msr m = { .head.nmsrs = 1, .entry.index = msr };
-
-	return kvm_ioctl(fd, KVM_GET_MSRS, &m) == 1 ? m.entry.data : 0;
-}
-
-/* A register that is not here can't be anything but zero. */
-static int msr_set(int fd, uint32_t msr, uint64_t v)
-{
-	struct one_msr m = { .head.nmsrs = 1,
-			     .entry = { .index = msr, .data = v } };
-
-	return kvm_ioctl(fd, KVM_SET_MSRS, &m) == 1 || !v ? 0 : -EINVAL;
-}
-
 /* XCR0 is 1 from the start, also on a host without XSAVE. */
 static uint64_t xcr0_get(int fd)
 {
@@ -103,7 +81,8 @@ static int save_more(int fd, const struct kvm_sregs *sregs, uint8_t *page)
 	put_le64(page + OFF_CR0, sregs->cr0);
 	put_le64(page + OFF_CR4, sregs->cr4);
 	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-		v = msr_get(fd, msrs[i].msr);
+		v = 0;
+		(void)kvm_get_msr(fd, msrs[i].msr, &v);
 		memcpy(page + msrs[i].off, &v, msrs[i].size);
 	}
 	return 0;
@@ -144,7 +123,9 @@ static int load_more(int fd, const uint8_t *page)
 	for (i = 0; !r && i < ARRAY_SIZE(msrs); i++) {
 		v = 0;
 		memcpy(&v, page + msrs[i].off, msrs[i].size);
-		r = msr_set(fd, msrs[i].msr, v);
+		/* One that is not here can't be anything but zero. */
+		if (kvm_set_msr(fd, msrs[i].msr, v) < 0 && v)
+			r = -EINVAL;
 	}
 	return r;
 }

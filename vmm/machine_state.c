@@ -121,30 +121,6 @@ static int ioapic_load(int vm_fd, struct snap_r *r)
 
 /* --- clocks ------------------------------------------------------------------- */
 
-struct one_msr {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry;
-};
-
-static int msr_get(int fd, uint32_t msr, uint64_t *ret_v)
-{
-	struct one_msr m = { .head.nmsrs = 1, .entry.index = msr };
-	int r = kvm_ioctl(fd, KVM_GET_MSRS, &m);
-
-	if (r == 1)
-		*ret_v = m.entry.data;
-	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
-}
-
-static int msr_set(int fd, uint32_t msr, uint64_t v)
-{
-	struct one_msr m = { .head.nmsrs = 1,
-			     .entry = { .index = msr, .data = v } };
-	int r = kvm_ioctl(fd, KVM_SET_MSRS, &m);
-
-	return r < 0 ? r : r == 1 ? 0 : -EINVAL;
-}
-
 static int tsc_offset(int fd, unsigned long req, uint64_t *v)
 {
 	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
@@ -162,7 +138,7 @@ static int tscs_save(const struct vm *vm, struct snap_w *w)
 {
 	uint64_t first = 0, first_off = 0, off, v = 0;
 	unsigned i;
-	int r = msr_get(vm->vcpu[0].fd, MSR_TSC, &first);
+	int r = kvm_get_msr(vm->vcpu[0].fd, MSR_TSC, &first);
 	bool offsets =
 		tsc_offset(vm->vcpu[0].fd, KVM_GET_DEVICE_ATTR, &first_off) == 0;
 
@@ -171,7 +147,7 @@ static int tscs_save(const struct vm *vm, struct snap_w *w)
 		    !tsc_offset(vm->vcpu[i].fd, KVM_GET_DEVICE_ATTR, &off))
 			v = first + off - first_off;
 		else
-			r = msr_get(vm->vcpu[i].fd, MSR_TSC, &v);
+			r = kvm_get_msr(vm->vcpu[i].fd, MSR_TSC, &v);
 		snap_put64(w, v);
 	}
 	return r;
@@ -221,7 +197,7 @@ static int tscs_resume(struct vm *vm, uint64_t ticks)
 	unsigned i;
 	int r;
 
-	r = msr_get(first_fd, MSR_TSC, &now);
+	r = kvm_get_msr(first_fd, MSR_TSC, &now);
 	if (r < 0)
 		return r;
 	r = tsc_offset(first_fd, KVM_GET_DEVICE_ATTR, &off);
@@ -230,7 +206,7 @@ static int tscs_resume(struct vm *vm, uint64_t ticks)
 		uint64_t to = off + want - now;
 
 		if (r < 0 || tsc_offset(vm->vcpu[i].fd, KVM_SET_DEVICE_ATTR, &to))
-			(void)msr_set(vm->vcpu[i].fd, MSR_TSC, want);
+			(void)kvm_set_msr(vm->vcpu[i].fd, MSR_TSC, want);
 	}
 	return 0;
 }
@@ -255,8 +231,8 @@ int machine_state_resume(struct vm *vm)
 	/* In terms of the TSC, which is right by now only. */
 	for (i = 0; i < vm->n_vcpus && !r; i++) {
 		if (vm->vcpu[i].deadline)
-			r = msr_set(vm->vcpu[i].fd, MSR_TSC_DEADLINE,
-				    vm->vcpu[i].deadline);
+			r = kvm_set_msr(vm->vcpu[i].fd, MSR_TSC_DEADLINE,
+					vm->vcpu[i].deadline);
 		(void)kvm_ioctl_val(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	}
 	return r;

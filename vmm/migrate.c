@@ -54,24 +54,16 @@ static int op_check(void *ctx, const struct mig_machine *target,
  */
 static void mark_ghcbs(struct vm *vm)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m;
+	uint64_t ghcb;
 	unsigned i;
 
 	if (kvm_cap(vm->m.vm_fd, CSV_CAP_SEV_ES_GHCB) <= 0)
 		return;
 	for (i = 0; i < vm->n_vcpus; i++) {
-		memset(&m, 0, sizeof(m));
-		m.head.nmsrs = 1;
-		m.entry.index = CSV_MSR_GHCB;
-		if (kvm_ioctl(vm->vcpu[i].fd, KVM_GET_MSRS, &m) != 1)
-			continue;
-		if (m.entry.data & CSV_GHCB_MAPPED)
+		if (!kvm_get_msr(vm->vcpu[i].fd, CSV_MSR_GHCB, &ghcb) &&
+		    (ghcb & CSV_GHCB_MAPPED))
 			gmem_mark_dirty(&vm->m.gmem,
-					m.entry.data & 0x000ffffffffff000ULL,
-					PAGE_SIZE);
+					ghcb & 0x000ffffffffff000ULL, PAGE_SIZE);
 	}
 }
 

@@ -209,11 +209,6 @@ static int mp_state_load(struct vcpu *v, struct snap_r *r)
 
 /* --- MSRs -------------------------------------------------------------------------- */
 
-struct one_msr {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry;
-};
-
 /*
  * Not from the list: time (machine_state.c has it), the deadline timer (after the
  * APIC), the wall clock, which KVM would write to a page the guest may use for
@@ -226,31 +221,12 @@ static bool msr_elsewhere(uint32_t msr)
 	       msr == MSR_KVM_SYSTEM_TIME || msr == CSV_MSR_GHCB;
 }
 
-static int msr_get(int fd, uint32_t msr, uint64_t *ret_v)
-{
-	struct one_msr m = { .head.nmsrs = 1, .entry.index = msr };
-	int r = kvm_ioctl(fd, KVM_GET_MSRS, &m);
-
-	if (r == 1)
-		*ret_v = m.entry.data;
-	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
-}
-
-static int msr_set(int fd, uint32_t msr, uint64_t v)
-{
-	struct one_msr m = { .head.nmsrs = 1,
-			     .entry = { .index = msr, .data = v } };
-	int r = kvm_ioctl(fd, KVM_SET_MSRS, &m);
-
-	return r < 0 ? r : r == 1 ? 0 : -EINVAL;
-}
-
 static void msr_put(int fd, uint32_t msr, struct snap_w *w)
 {
 	uint64_t v;
 
 	/* Those in the list that this guest has not. */
-	if (msr_get(fd, msr, &v) < 0)
+	if (kvm_get_msr(fd, msr, &v) < 0)
 		return;
 	snap_put32(w, msr);
 	snap_put64(w, v);
@@ -289,9 +265,9 @@ static int msrs_load(struct vcpu *v, struct snap_r *r)
 		if (msr_elsewhere(msr) && msr != CSV_MSR_GHCB)
 			return snap_bad(r, "msr", "%#x does not belong here",
 					msr);
-		if (msr_get(v->fd, msr, &now) >= 0 && now == value)
+		if (kvm_get_msr(v->fd, msr, &now) >= 0 && now == value)
 			continue;
-		if (msr_set(v->fd, msr, value) < 0 && value)
+		if (kvm_set_msr(v->fd, msr, value) < 0 && value)
 			return snap_bad(r, "msr", "KVM refuses %#llx in %#x",
 					(unsigned long long)value, msr);
 	}
@@ -302,7 +278,7 @@ static int deadline_save(const struct vcpu *v, struct snap_w *w)
 {
 	uint64_t now = 0;
 
-	if (msr_get(v->fd, MSR_TSC_DEADLINE, &now) < 0)
+	if (kvm_get_msr(v->fd, MSR_TSC_DEADLINE, &now) < 0)
 		return 0;
 	snap_put64(w, now);
 	return 0;
