@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 
 /* What could not be submitted is tried again that often. */
@@ -74,14 +74,6 @@ void blk_io_run(struct blk_io *io)
 	io->engine->submit(io);
 	if (io->engine->reap)
 		io->engine->reap(io);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 int blk_io_drain(struct blk_io *io, unsigned ms)

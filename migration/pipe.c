@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "core/clock.h"
 #include "core/gmem.h"
 #include "core/util.h"
 #include "migration/wire.h"
@@ -93,10 +94,10 @@ static void *pipe_main(void *arg)
 		s = &p->slot[p->next++ % p->n_slots];
 		s->state = SLOT_ISSUED;
 		pthread_mutex_unlock(&p->lock);
-		from = wire_now_ns();
+		from = now_ns();
 		issue(p, &csv, s);
 		pthread_mutex_lock(&p->lock);
-		p->busy_ns += wire_now_ns() - from;
+		p->busy_ns += now_ns() - from;
 		p->batches++;
 		s->state = SLOT_DONE;
 		pthread_cond_broadcast(&p->change);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/machine.h"
 #include "core/util.h"
 
@@ -21,8 +22,6 @@
  * guest standing still, for then it may run over there. A WIRE_FAIL in answer is
  * the target's word that it does not, and never will.
  */
-
-#define NS_PER_S 1000000000ULL
 
 static const char *const phase_name[MIG_PHASES] = {
 	[MIG_NONE] = "none",
@@ -48,7 +47,7 @@ static void enter(struct mig_source *s, enum mig_phase phase)
 	s->progress.phase = phase;
 	s->progress.bytes = s->wire.sent;
 	if (s->start_ns)
-		s->progress.total_ns = wire_now_ns() - s->start_ns;
+		s->progress.total_ns = now_ns() - s->start_ns;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -133,10 +132,10 @@ static int open_csv(struct mig_source *s, uint8_t *session, uint32_t *len)
 		r = -EMSGSIZE;
 	if (!r)
 		r = csv_send_start(s->csv, &s->target, session, len);
-	from = wire_now_ns();
+	from = now_ns();
 	if (!r)
 		r = csv_send_sizes(s->csv, &hdr_len, &page_len);
-	s->cost.command_ns = wire_now_ns() - from;
+	s->cost.command_ns = now_ns() - from;
 	if (!r && (hdr_len != WIRE_HDR_SIZE || page_len != PAGE_SIZE))
 		r = wire_fail(&s->wire, -EPROTO,
 			      "the firmware's packets have %u and %u bytes",
@@ -190,7 +189,7 @@ static int stop(struct mig_source *s)
 	char why[MIG_WHY_MAX] = "";
 	int r;
 
-	s->stop_ns = wire_now_ns();
+	s->stop_ns = now_ns();
 	pthread_mutex_lock(&s->m->lock);
 	r = s->ops->stop(s->ctx, why);
 	if (!r) {
@@ -234,7 +233,7 @@ static int commit(struct mig_source *s)
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
-	s->progress.down_ns = wire_now_ns() - s->stop_ns;
+	s->progress.down_ns = now_ns() - s->stop_ns;
 	pthread_mutex_unlock(&s->lock);
 	(void)s->ops->mark(s->ctx, MIG_MOVED);
 	pthread_mutex_lock(&s->m->lock);
@@ -262,12 +261,12 @@ static const struct stage {
 static int hold_again(struct mig_source *s, struct snap_error *err)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
-	uint64_t until = wire_now_ns() + s->opts.stall_ns + NS_PER_S;
+	uint64_t until = now_ns() + s->opts.stall_ns + NS_PER_S;
 	int r;
 
 	for (;;) {
 		r = snap_hold_all(&s->m->snap, true, err);
-		if (!r || wire_now_ns() > until)
+		if (!r || now_ns() > until)
 			return r;
 		pthread_mutex_unlock(&s->m->lock);
 		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
@@ -330,7 +329,7 @@ enum mig_phase mig_source_run(struct mig_source *s, int fd)
 	size_t i;
 	int r = 0;
 
-	s->start_ns = wire_now_ns();
+	s->start_ns = now_ns();
 	wire_open(&s->wire, WIRE_SOURCE, fd, s->wake_fd, s->opts.stall_ns);
 	s->wire.rate = s->opts.rate;
 	for (i = 0; i < ARRAY_SIZE(stages); i++) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "core/clock.h"
 #include "core/machine.h"
 #include "core/util.h"
 #include "migration/source.h"
@@ -13,8 +14,6 @@
  * What is dirty now: first the private pages, which go through the security
  * processor by mig_pipe, then the others, straight out of guest memory.
  */
-
-#define NS_PER_S 1000000000ULL
 
 static void count(struct mig_source *s, const struct mig_runs *r, bool zero,
 		  bool sealed)
@@ -37,7 +36,7 @@ int mig_source_poll(struct mig_source *s)
 	if (r < 0)
 		return wire_fail(&s->wire, r, "cancelled");
 	if (!s->stopped && s->opts.max_ns &&
-	    wire_now_ns() - s->start_ns > s->opts.max_ns)
+	    now_ns() - s->start_ns > s->opts.max_ns)
 		return wire_fail(
 			&s->wire, -ETIME,
 			"did not converge in %llu s: the guest writes %llu pages a second, downtime would be %llu ms",

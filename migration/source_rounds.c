@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 #include "migration/source.h"
 
@@ -17,7 +18,6 @@
  * rehearsed.
  */
 
-#define NS_PER_S 1000000000ULL
 /* Rounds that may fail to halve what is left, before vCPUs are slowed down. */
 #define PATIENCE      2
 #define THROTTLE_STEP 20
@@ -38,10 +38,10 @@ static int sync_target(struct mig_source *s)
 
 static int measure_trip(struct mig_source *s)
 {
-	uint64_t from = wire_now_ns();
+	uint64_t from = now_ns();
 	int r = sync_target(s);
 
-	s->cost.trip_ns = wire_now_ns() - from;
+	s->cost.trip_ns = now_ns() - from;
 	return r;
 }
 
@@ -97,7 +97,7 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 		p->batches = s->pipe.batches;
 	p->predicted_ns = fixed_ns(s) + pages_ns(s, left, dirty_rate);
 	p->bytes = s->wire.sent;
-	p->total_ns = wire_now_ns() - s->start_ns;
+	p->total_ns = now_ns() - s->start_ns;
 	pthread_mutex_unlock(&s->lock);
 	s->busy_mark = busy;
 }
@@ -106,7 +106,7 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 
 static int one_round(struct mig_source *s)
 {
-	uint64_t from = wire_now_ns();
+	uint64_t from = now_ns();
 	int r;
 
 	s->round_pages = 0;
@@ -117,7 +117,7 @@ static int one_round(struct mig_source *s)
 		r = mig_dirty_collect(&s->dirty);
 	if (r < 0)
 		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
-	note_round(s, wire_now_ns() - from, mig_dirty_count(&s->dirty));
+	note_round(s, now_ns() - from, mig_dirty_count(&s->dirty));
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "core/bytes.h"
+#include "core/clock.h"
 #include "core/machine.h"
 #include "core/util.h"
 #include "migration/source.h"
@@ -119,7 +120,7 @@ static int give_up_disks(struct mig_source *s)
 
 int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns)
 {
-	uint64_t from = wire_now_ns();
+	uint64_t from = now_ns();
 	char why[MIG_WHY_MAX] = "";
 	int i, r;
 
@@ -135,7 +136,7 @@ int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns)
 		r = s->ops->save(s->ctx, i, &w);
 	}
 	s->ops->go_on(s->ctx);
-	*ret_ns = wire_now_ns() - from;
+	*ret_ns = now_ns() - from;
 	pthread_mutex_unlock(&s->m->lock);
 	return r < 0 ? wire_fail(&s->wire, r, "state: %s", strerror(-r)) : 0;
 }

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
@@ -49,14 +50,6 @@ void tunnel_say(struct tunnel_error *err, const char *fmt, ...)
 	va_end(ap);
 }
 
-uint64_t tunnel_now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* --- signals: blocked, but in tunnel_poll() --- */
 
 static volatile sig_atomic_t ending;
@@ -74,7 +67,7 @@ bool tunnel_ending(void)
 
 void tunnel_poll(struct pollfd *p, unsigned n, uint64_t deadline_ms)
 {
-	uint64_t now = tunnel_now_ms(), ms = 0;
+	uint64_t now = now_ms(), ms = 0;
 	struct timespec ts;
 	sigset_t none;
 

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
@@ -18,7 +19,7 @@ uint64_t tunnel_deadline(const struct tunnel_helper *h)
 {
 	unsigned ms = h->conf->wait_ms;
 
-	return tunnel_now_ms() + (ms ? ms : TUNNEL_WAIT_MS);
+	return now_ms() + (ms ? ms : TUNNEL_WAIT_MS);
 }
 
 int tunnel_step(const struct tunnel_helper *h, struct tunnel_peer *p,
@@ -26,7 +27,7 @@ int tunnel_step(const struct tunnel_helper *h, struct tunnel_peer *p,
 {
 	int r = tunnel_peer_step(p, h->conf, err);
 
-	if (r != -EAGAIN || tunnel_now_ms() < p->deadline_ms)
+	if (r != -EAGAIN || now_ms() < p->deadline_ms)
 		return r;
 	tunnel_say(
 		err, "%s",

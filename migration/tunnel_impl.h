@@ -134,7 +134,6 @@ bool tunnel_ending(void);
 /* poll() until something happens, or @deadline_ms (0 = none), or a signal. */
 struct pollfd;
 void tunnel_poll(struct pollfd *p, unsigned n, uint64_t deadline_ms);
-uint64_t tunnel_now_ms(void);
 
 __attribute__((format(printf, 2, 3))) void tunnel_say(struct tunnel_error *err,
 						      const char *fmt, ...);

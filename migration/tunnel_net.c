@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
 
@@ -120,7 +121,7 @@ static int connect_one(int fd, const struct addrinfo *ai, uint64_t deadline_ms)
 			break;
 		if (tunnel_ending())
 			return -EINTR;
-		if (tunnel_now_ms() >= deadline_ms)
+		if (now_ms() >= deadline_ms)
 			return -ETIMEDOUT;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
@@ -59,7 +60,7 @@ static void owner_gone(struct pump *u)
 	if (u->owner_gone)
 		return;
 	u->owner_gone = true;
-	u->linger_ms = tunnel_now_ms() + LINGER_MS;
+	u->linger_ms = now_ms() + LINGER_MS;
 }
 
 /* The network can carry no more; what it brought before is still good. */
@@ -218,7 +219,7 @@ static int pump_run(struct pump *u)
 		on |= send_in(u);
 		if (u->out.over && u->in.over)
 			return u->error;
-		if (u->linger_ms && tunnel_now_ms() >= u->linger_ms)
+		if (u->linger_ms && now_ms() >= u->linger_ms)
 			return u->out.over ? u->error : -ETIMEDOUT;
 		if (!on)
 			pump_wait(u);

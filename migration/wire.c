@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "core/bytes.h"
+#include "core/clock.h"
 #include "core/util.h"
 
 #define FROM_SOURCE BIT(WIRE_SOURCE)
@@ -22,7 +23,6 @@
 #define SEALED_PAGE (WIRE_HDR_SIZE + PAGE_SIZE)
 /* Runs of pages: a count, then at most 12 bytes a run. */
 #define RUNS_MAX(pages) (8 + 12 * (pages))
-#define NS_PER_S	1000000000ULL
 
 static const struct wire_rule rules[WIRE_TYPES] = {
 	[WIRE_OFFER] = { "offer", FROM_SOURCE, 16, 65536 },
@@ -54,14 +54,6 @@ static const struct wire_rule rules[WIRE_TYPES] = {
 const struct wire_rule *wire_rule(uint32_t type)
 {
 	return type < WIRE_TYPES && rules[type].name ? &rules[type] : NULL;
-}
-
-uint64_t wire_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 void wire_open(struct wire *w, enum wire_side side, int fd, int wake_fd,
@@ -97,7 +89,7 @@ static int wait_for(const struct wire *w, short events, uint64_t until_ns)
 			       { .fd = w->wake_fd, .events = POLLIN } };
 
 	for (;;) {
-		uint64_t now = wire_now_ns();
+		uint64_t now = now_ns();
 		struct timespec ts = { 0 };
 		int r;
 
@@ -147,7 +139,7 @@ static void iov_skip(struct iovec **iov, unsigned *count, size_t n)
 /* Not faster than w->rate: wait until what was sent is within it. */
 static int keep_rate(struct wire *w)
 {
-	uint64_t now = wire_now_ns(), due;
+	uint64_t now = now_ns(), due;
 
 	if (!w->rate)
 		return 0;
@@ -181,7 +173,7 @@ static unsigned chunk(const struct wire *w, const struct iovec *from,
 
 static int put(struct wire *w, struct iovec *iov, unsigned n)
 {
-	uint64_t until = wire_now_ns() + w->stall_ns;
+	uint64_t until = now_ns() + w->stall_ns;
 	struct iovec part[64];
 	int r;
 
@@ -199,7 +191,7 @@ static int put(struct wire *w, struct iovec *iov, unsigned n)
 			w->sent += (uint64_t)done;
 			w->rate_sent += (uint64_t)done;
 			iov_skip(&iov, &n, (size_t)done);
-			until = wire_now_ns() + w->stall_ns;
+			until = now_ns() + w->stall_ns;
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -213,7 +205,7 @@ static int put(struct wire *w, struct iovec *iov, unsigned n)
 
 static int get(struct wire *w, struct iovec *iov, unsigned n)
 {
-	uint64_t until = wire_now_ns() + w->stall_ns;
+	uint64_t until = now_ns() + w->stall_ns;
 	int r;
 
 	iov_skip(&iov, &n, 0);
@@ -225,7 +217,7 @@ static int get(struct wire *w, struct iovec *iov, unsigned n)
 		if (done > 0) {
 			w->received += (uint64_t)done;
 			iov_skip(&iov, &n, (size_t)done);
-			until = wire_now_ns() + w->stall_ns;
+			until = now_ns() + w->stall_ns;
 			continue;
 		}
 		if (!done)
@@ -246,7 +238,7 @@ bool wire_readable(const struct wire *w)
 
 int wire_wait(struct wire *w, uint64_t ns)
 {
-	int r = wait_for(w, 0, wire_now_ns() + ns);
+	int r = wait_for(w, 0, now_ns() + ns);
 
 	return r == -ETIMEDOUT ? 0 : r;
 }

@@ -90,9 +90,6 @@ struct wire {
 	char error[WIRE_ERROR_LEN];
 };
 
-/* CLOCK_MONOTONIC */
-uint64_t wire_now_ns(void);
-
 void wire_open(struct wire *w, enum wire_side side, int fd, int wake_fd,
 	       uint64_t stall_ns);
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "vmm/control_impl.h"
@@ -26,14 +26,6 @@
  *
  * All of this runs in the loop thread with vm.lock held.
  */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static bool client_pending(const struct control_client *c)
 {

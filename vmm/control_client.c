@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/util.h"
 #include "vmm/state_dir.h"
 
@@ -14,21 +15,13 @@
 #define CLIENT_ANSWER_MAX 65536
 #define CLIENT_TIMEOUT_MS 10000
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Return: 0 when ready, -ETIMEDOUT after @deadline, or -errno */
 static int client_wait(int fd, short events, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
 	for (;;) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - (int64_t)now_ms();
 		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 
 		if (r > 0)
@@ -119,7 +112,7 @@ static int client_connect(int dirfd, const char *name, int64_t deadline)
 		fd = state_connect(dirfd, name);
 		if (fd != -EAGAIN)
 			return fd;
-		if (now_ms() >= deadline)
+		if ((int64_t)now_ms() >= deadline)
 			return -ETIMEDOUT;
 		(void)nanosleep(&pause, NULL);
 	}
@@ -129,7 +122,7 @@ static int client_connect(int dirfd, const char *name, int64_t deadline)
 static int client_exchange(const char *name, const char *request, const int *fds,
 			   unsigned n_fds, char *buf, size_t size)
 {
-	int64_t deadline = now_ms() + CLIENT_TIMEOUT_MS;
+	int64_t deadline = (int64_t)now_ms() + CLIENT_TIMEOUT_MS;
 	auto_fd int dirfd = control_state_dir(NULL);
 	auto_fd int fd = -1;
 	int r;

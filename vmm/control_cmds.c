@@ -6,9 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "core/version.h"
@@ -58,14 +58,6 @@ static json_t *json_path(const char *text)
 static json_t *json_u64(uint64_t v)
 {
 	return json_integer((json_int_t)MIN(v, (uint64_t)INT64_MAX));
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static int reply_state(const struct vm *vm, json_t *reply)

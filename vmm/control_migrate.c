@@ -2,16 +2,16 @@
 /* Commands of the control socket about moving to another host. */
 #include <errno.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "vmm/control_impl.h"
 #include "vmm/migrate.h"
 #include "vmm/vm.h"
 
-#define NS_PER_MS 1000000ULL
-#define MS_MAX	  86400000
-#define RATE_MAX  (1LL << 50)
-#define STALL_MS  30000
+#define MS_MAX	 86400000
+#define RATE_MAX (1LL << 50)
+#define STALL_MS 30000
 
 const char *const control_migrate_keys[] = {
 	"check",      "downtime_ms", "timeout_ms", "stall_ms", "rate",

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "core/bytes.h"
+#include "core/clock.h"
 #include "core/kvm.h"
 #include "core/util.h"
 
@@ -60,14 +60,6 @@ struct probe {
 	struct kvm_run *run;
 	uint8_t *ram;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int probe_memory(struct probe *p)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/csv_abi.h"
 #include "core/kvm.h"
 #include "core/log.h"
@@ -23,20 +24,11 @@
  * the rest. All TSCs get the same correction, so they stay equal.
  */
 
-#define NS_PER_S 1000000000ULL
 /* How much longer than since the arrival here may the move have taken? */
 #define UNDERWAY_MAX_NS (10 * NS_PER_S)
 
 #define MSR_TSC		 0x10u
 #define MSR_TSC_DEADLINE 0x6e0u
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* --- interrupt controllers ------------------------------------------------------ */
 
@@ -170,7 +162,7 @@ static void clocks_load(struct vm *vm, struct snap_r *r)
 	struct vm_clocks *c = &vm->clocks;
 	unsigned i;
 
-	c->arrived_ns = clock_ns(CLOCK_MONOTONIC);
+	c->arrived_ns = now_ns();
 	c->wall_ns = snap_get64(r, "wall clock");
 	c->kvm_ns = snap_get64(r, "kvm-clock");
 	c->tsc_khz = snap_get32(r, "tsc_khz");
@@ -180,7 +172,7 @@ static void clocks_load(struct vm *vm, struct snap_r *r)
 
 static uint64_t underway_ns(const struct vm_clocks *c)
 {
-	uint64_t here = clock_ns(CLOCK_MONOTONIC) - c->arrived_ns;
+	uint64_t here = now_ns() - c->arrived_ns;
 	uint64_t wall = clock_ns(CLOCK_REALTIME) - c->wall_ns;
 
 	if (wall >= here && wall - here <= UNDERWAY_MAX_NS)

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/kvm.h"
 #include "core/log.h"
 #include "core/util.h"
@@ -54,14 +54,6 @@ const char *vm_state_name(enum vm_state state)
 	};
 
 	return name[state];
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static int vm_open_files(struct vm *vm)
