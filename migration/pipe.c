@@ -2,7 +2,6 @@
 #include "migration/pipe.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +9,9 @@
 
 #include "core/clock.h"
 #include "core/gmem.h"
+#include "core/thread.h"
 #include "core/util.h"
 #include "migration/wire.h"
-
-#define STACK_SIZE KIB(256)
 
 /* --- one batch --- */
 
@@ -116,23 +114,13 @@ static int slot_init(struct mig_slot *s, unsigned pages)
 
 static int start_threads(struct mig_pipe *p, unsigned n)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
 	int r = 0;
 
-	/* Signals are the loop's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	while (!r && p->n_threads < n) {
-		r = -pthread_create(&p->thread[p->n_threads], &attr, pipe_main,
-				    p);
+		r = thread_start(&p->thread[p->n_threads], pipe_main, p);
 		if (!r)
 			p->n_threads++;
 	}
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }
 

@@ -384,7 +384,7 @@ void control_release(struct control *ctl)
 
 int control_journal(struct control *ctl, const char *phase)
 {
-	return state_journal(ctl->lock_fd, phase);
+	return ctl ? state_journal(ctl->lock_fd, phase) : 0;
 }
 
 int control_folder(const struct control *ctl)

@@ -35,7 +35,7 @@ int control_listen(struct control *ctl, struct vm *vm);
 /* Before vm_fini(). Fine without control_listen(), too. */
 void control_unlisten(struct control *ctl);
 
-/* state_journal() of the guest's name. */
+/* state_journal() of the guest's name; nothing when @ctl is NULL. */
 int control_journal(struct control *ctl, const char *phase);
 
 /* Descriptor of the folder that holds the socket; stays the control's. */

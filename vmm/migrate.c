@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +13,12 @@
 #include "core/csv_abi.h"
 #include "core/kvm.h"
 #include "core/log.h"
+#include "core/thread.h"
 #include "core/util.h"
 #include "vmm/control.h"
 #include "vmm/launch.h"
 #include "vmm/vcpu_state.h"
 #include "vmm/vm.h"
-
-/* Three records of page runs lie on it. */
-#define STACK_SIZE MIB(1)
 
 /**
  * struct vm_migration - One attempt, in a thread of its own
@@ -114,9 +111,7 @@ static int op_mark(void *ctx, enum mig_phase phase)
 {
 	struct vm_migration *g = ctx;
 
-	return g->vm->control
-		       ? control_journal(g->vm->control, mig_phase_name(phase))
-		       : 0;
+	return control_journal(g->vm->control, mig_phase_name(phase));
 }
 
 static const struct mig_source_ops ops = {
@@ -256,22 +251,6 @@ static uint32_t batch_flags(const struct vm *vm)
 	return flags & CSV_BATCH_MORE;
 }
 
-static int start_thread(struct vm_migration *g)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	r = -pthread_create(&g->thread, &attr, migration_main, g);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
 static int prepare(struct vm *vm, struct vm_migration *g,
 		   const struct migrate_args *a, char *why)
 {
@@ -306,7 +285,7 @@ int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why)
 	if (!r) {
 		r = prepare(vm, g, a, why);
 		if (!r)
-			r = start_thread(g);
+			r = thread_start(&g->thread, migration_main, g);
 		if (r < 0) {
 			migrate_trust_fini(&g->trust);
 			mig_source_fini(&g->s);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/thread.h"
 #include "core/util.h"
 #include "migration/target.h"
 #include "vmm/control.h"
@@ -15,8 +15,6 @@
 #include "vmm/migrate.h"
 #include "vmm/vcpu_state.h"
 #include "vmm/vm.h"
-
-#define STACK_SIZE MIB(1)
 
 /**
  * struct vm_incoming - A guest that is to come, in a thread of its own
@@ -70,9 +68,7 @@ static int op_mark(void *ctx, enum mig_phase phase)
 {
 	struct vm_incoming *in = ctx;
 
-	return in->vm->control
-		       ? control_journal(in->vm->control, mig_phase_name(phase))
-		       : 0;
+	return control_journal(in->vm->control, mig_phase_name(phase));
 }
 
 static const struct mig_target_ops ops = {
@@ -110,23 +106,6 @@ static void *incoming_main(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct vm_incoming *in)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	r = -pthread_create(&in->thread, &attr, incoming_main, in);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	in->have_thread = !r;
-	return r;
-}
-
 int vm_receive_start(struct vm *vm, int fd, uint64_t stall_ns)
 {
 	struct vm_incoming *in = calloc(1, sizeof(*in));
@@ -147,8 +126,10 @@ int vm_receive_start(struct vm *vm, int fd, uint64_t stall_ns)
 	in->t.ctx = in;
 	in->t.wake_fd = in->wake_fd;
 	in->t.stall_ns = stall_ns;
-	if (!r)
-		r = start_thread(in);
+	if (!r) {
+		r = thread_start(&in->thread, incoming_main, in);
+		in->have_thread = !r;
+	}
 	return r < 0 ? log_errno(r, "receive") : 0;
 }
 
