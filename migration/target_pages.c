@@ -131,16 +131,22 @@ int mig_target_plain(struct mig_target *t, struct wire_head *h)
 	return 0;
 }
 
-int mig_target_zero(struct mig_target *t, struct wire_head *h)
+/* A record of page runs and nothing else, once all before it is in memory. */
+static int recv_only_runs(struct mig_target *t, struct wire_head *h)
 {
-	unsigned i, k;
 	int r = mig_target_drain(t);
 
 	if (!r)
 		r = runs_recv(&t->wire, h, gm(t), gm(t)->size / PAGE_SIZE,
 			      &t->runs);
-	if (!r)
-		r = wire_recv_end(&t->wire, h);
+	return r < 0 ? r : wire_recv_end(&t->wire, h);
+}
+
+int mig_target_zero(struct mig_target *t, struct wire_head *h)
+{
+	unsigned i, k;
+	int r = recv_only_runs(t, h);
+
 	for (i = 0; !r && i < t->runs.n; i++) {
 		for (k = 0; !r && k < t->runs.run[i].n; k++) {
 			uint64_t gfn = t->runs.run[i].gfn + k;
@@ -179,13 +185,8 @@ static void tell_private(struct mig_target *t)
 int mig_target_shared(struct mig_target *t, struct wire_head *h)
 {
 	unsigned i;
-	int r = mig_target_drain(t);
+	int r = recv_only_runs(t, h);
 
-	if (!r)
-		r = runs_recv(&t->wire, h, gm(t), gm(t)->size / PAGE_SIZE,
-			      &t->runs);
-	if (!r)
-		r = wire_recv_end(&t->wire, h);
 	if (r < 0)
 		return r;
 	tell_private(t);
