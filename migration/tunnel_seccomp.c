@@ -3,10 +3,9 @@
  * What the helper may still do once it meets strangers. Everything else kills
  * it, and the migration with it, but nothing more.
  */
-#include <errno.h>
 #include <seccomp.h>
-#include <sys/mman.h>
 
+#include "core/filter.h"
 #include "core/util.h"
 #include "migration/tunnel_impl.h"
 
@@ -48,37 +47,18 @@ static const int calls[] = {
 	SCMP_SYS(exit_group),
 };
 
-static int fill(scmp_filter_ctx ctx)
+static int fill(scmp_filter_ctx ctx, void *arg)
 {
 	size_t i;
 	int r = 0;
 
+	(void)arg;
 	for (i = 0; !r && i < ARRAY_SIZE(calls); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	/* Memory may never become executable. */
-	if (!r)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!r)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	return r;
+	return r < 0 ? r : filter_add_memory(ctx);
 }
 
 int tunnel_seccomp(void)
 {
-	scmp_filter_ctx ctx;
-	int r;
-
-	/* The sanitizers' runtime makes calls of its own. */
-	if (CSVVMM_SANITIZED)
-		return 0;
-	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!ctx)
-		return -ENOMEM;
-	r = fill(ctx);
-	if (!r)
-		r = seccomp_load(ctx);
-	seccomp_release(ctx);
-	return r;
+	return filter_enter(fill, NULL);
 }

@@ -15,9 +15,9 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "core/filter.h"
 #include "core/log.h"
 #include "core/util.h"
 
@@ -151,19 +151,6 @@ static int add_ioctls(scmp_filter_ctx ctx, uint8_t who)
 	return r;
 }
 
-/* Memory may never become executable. */
-static int add_memory(scmp_filter_ctx ctx)
-{
-	int r;
-
-	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!r)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	return r;
-}
-
 /* Threads yes, processes no. clone3 hides its flags in memory: glibc falls
  * back to clone when it "does not exist". */
 static int add_threads(scmp_filter_ctx ctx)
@@ -192,8 +179,9 @@ static int add_prctl(scmp_filter_ctx ctx, uint8_t who)
 	return r;
 }
 
-static int fill(scmp_filter_ctx ctx, enum sandbox_thread kind)
+static int fill(scmp_filter_ctx ctx, void *arg)
 {
+	enum sandbox_thread kind = *(enum sandbox_thread *)arg;
 	uint8_t who = (uint8_t)BIT(kind);
 	int r;
 
@@ -201,7 +189,7 @@ static int fill(scmp_filter_ctx ctx, enum sandbox_thread kind)
 	if (!r)
 		r = add_ioctls(ctx, who);
 	if (!r)
-		r = add_memory(ctx);
+		r = filter_add_memory(ctx);
 	if (!r && kind == SANDBOX_LOOP)
 		r = add_threads(ctx);
 	if (!r)
@@ -211,19 +199,8 @@ static int fill(scmp_filter_ctx ctx, enum sandbox_thread kind)
 
 int sandbox_thread(enum sandbox_thread kind)
 {
-	scmp_filter_ctx ctx;
-	int r;
+	int r = filter_enter(fill, &kind);
 
-	/* The sanitizers' runtime makes calls of its own. */
-	if (CSVVMM_SANITIZED)
-		return 0;
-	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!ctx)
-		return log_errno(-ENOMEM, "seccomp");
-	r = fill(ctx, kind);
-	if (!r)
-		r = seccomp_load(ctx);
-	seccomp_release(ctx);
 	return r < 0 ? log_errno(r, "seccomp filter") : 0;
 }
 
