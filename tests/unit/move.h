@@ -4,6 +4,7 @@
 
 /* A machine's devices go on in another machine. After cmocka.h. */
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/machine.h"
@@ -38,6 +39,13 @@ static inline void move_load(struct machine *to)
 {
 	if (snap_load_all(&to->snap, move_bytes, move_len, &move_err))
 		fail_msg("%s", move_err.text);
+}
+
+/* Who can't take it says why in move_err. */
+static inline void move_refused(struct machine *to)
+{
+	assert_int_equal(snap_load_all(&to->snap, move_bytes, move_len, &move_err),
+			 -EPROTO);
 }
 
 /* The state as it is, with one byte changed. @buf: malloc'ed, so that a read
