@@ -279,6 +279,7 @@ static int state(struct mig_target *t)
 			return wire_fail(&t->wire, -EPROTO,
 					 "record \"%s\": not now",
 					 wire_rule(h.type)->name);
+		/* What is too much undoes nothing: this guest never runs then. */
 		r = records[h.type](t, &h);
 		if (!r)
 			r = wire_recv_end(&t->wire, &h);

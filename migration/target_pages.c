@@ -89,8 +89,6 @@ int mig_target_sealed(struct mig_target *t, struct wire_head *h)
 	iov[0] = (struct iovec){ slot->hdr, slot->runs.pages * WIRE_HDR_SIZE };
 	iov[1] = (struct iovec){ slot->data, slot->runs.pages * PAGE_SIZE };
 	r = wire_recvv(&t->wire, h, iov, ARRAY_SIZE(iov));
-	if (!r)
-		r = wire_recv_end(&t->wire, h);
 	if (r < 0)
 		return r;
 	touch(t, &slot->runs);
@@ -118,8 +116,6 @@ int mig_target_plain(struct mig_target *t, struct wire_head *h)
 					 "record \"plain pages\": not shared");
 	}
 	r = wire_recvv(&t->wire, h, iov, t->runs.n);
-	if (!r)
-		r = wire_recv_end(&t->wire, h);
 	if (r < 0)
 		return r;
 	/* The guest may look at it another way than we have written it. */
@@ -131,21 +127,20 @@ int mig_target_plain(struct mig_target *t, struct wire_head *h)
 	return 0;
 }
 
-/* A record of page runs and nothing else, once all before it is in memory. */
-static int recv_only_runs(struct mig_target *t, struct wire_head *h)
+/* The pages that a record names, once all before it is in memory. */
+static int recv_runs(struct mig_target *t, struct wire_head *h)
 {
 	int r = mig_target_drain(t);
 
-	if (!r)
-		r = runs_recv(&t->wire, h, gm(t), gm(t)->size / PAGE_SIZE,
-			      &t->runs);
-	return r < 0 ? r : wire_recv_end(&t->wire, h);
+	return r < 0 ? r
+		     : runs_recv(&t->wire, h, gm(t), gm(t)->size / PAGE_SIZE,
+				 &t->runs);
 }
 
 int mig_target_zero(struct mig_target *t, struct wire_head *h)
 {
 	unsigned i, k;
-	int r = recv_only_runs(t, h);
+	int r = recv_runs(t, h);
 
 	for (i = 0; !r && i < t->runs.n; i++) {
 		for (k = 0; !r && k < t->runs.run[i].n; k++) {
@@ -185,7 +180,7 @@ static void tell_private(struct mig_target *t)
 int mig_target_shared(struct mig_target *t, struct wire_head *h)
 {
 	unsigned i;
-	int r = recv_only_runs(t, h);
+	int r = recv_runs(t, h);
 
 	if (r < 0)
 		return r;
