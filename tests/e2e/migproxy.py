@@ -40,7 +40,8 @@ import threading
 
 NAMES = {1: "offer", 2: "answer", 3: "start", 4: "ready", 5: "sealed-pages", 6: "plain-pages", 7: "zero-pages",
          8: "stopped", 9: "shared-pages", 10: "VMSA", 11: "vCPU", 12: "machine", 13: "devices", 14: "end",
-         15: "prepared", 16: "commit", 17: "running", 18: "fail"}
+         15: "prepared", 16: "commit", 17: "running", 18: "fail",
+         19: "sync", 20: "synced"}
 lock = threading.Lock()
 stalled = threading.Event()
 done = threading.Event()
@@ -173,7 +174,7 @@ class Direction:
         elif a == "swap":
             self.held = data
         elif a == "insert":
-            return record(int(args[0]), bytes.fromhex(args[1] if len(args) > 1 else "")) + data
+            return record(int(args[0]), bytes.fromhex("".join(args[1:]))) + data
         elif a == "replay":
             self.kept = data
             return data

@@ -7,6 +7,17 @@
 line=() # numbers of the hosts the guest was at
 declare -A host_pid
 
+# As in lib.sh, but half a minute at most: there is much to wait for in vain if one thing is wrong.
+wait_for() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" 2>/dev/null && return 0
+		sleep 0.02
+	done
+	echo "# waited in vain: $*"
+	return 1
+}
+
 # host N [MORE]: a guest.toml for host N; $type, $vcpus, $memory, $cmdline, $profile; MORE is more lines
 host() {
 	{
@@ -31,6 +42,7 @@ at() {
 source_up() {
 	line=("$1")
 	: >"$TMP/$1.log"
+	: >"$TMP/$1.out"
 	CSVVMM_STATE_DIR=$TMP/s$1 "$CSVVMM" run "$TMP/$1.toml" >"$TMP/$1.log" 2>&1 </dev/null &
 	host_pid[$1]=$!
 	vms+=("$!")
@@ -112,6 +124,7 @@ quiet() {
 
 # host_ended N STATUS: the VMM of host N ends like that
 host_ended() {
+	# shellcheck disable=SC2034 # for ended
 	vm=${host_pid[$1]}
 	ended "$2" && return 0
 	tail -n 3 "$TMP/$1.log" | sed 's/^/# /'
@@ -160,7 +173,7 @@ moves_there() {
 # all_clean: no socket, lock or process of any host is left
 all_clean() {
 	local left
-	left=$(cat <(ls -A "$TMP"/s[0-9] 2>/dev/null | grep -v '^$\|:$') <(grep -lsz "^$TMP/.*toml" /proc/[0-9]*/cmdline))
+	left=$(find "$TMP"/s[0-9] -mindepth 1; grep -lsz "^$TMP/.*toml" /proc/[0-9]*/cmdline)
 	[ -z "$left" ] && return 0
 	echo "# left behind: $left"
 	return 1
