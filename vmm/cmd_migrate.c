@@ -321,7 +321,7 @@ static int decide(const struct args *a)
 		return simple(a->name,
 			      json_pack("{s:s, s:b}", "cmd", "migrate-decide",
 					"here", a->decide == HERE));
-	if (!r && a->decide == HERE)
+	if (!r)
 		r = state_journal_forget(dirfd, a->name);
 	if (r == -ENOENT)
 		log_err("guest \"%s\": there is no doubt where it runs", a->name);

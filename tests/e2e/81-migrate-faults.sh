@@ -17,11 +17,13 @@ BEFORE_CSV=(S:start T:ready S:sealed-pages S:stopped S:VMSA S:vCPU S:machine S:d
 
 # fails WHERE ACTION...: one attempt that must end before commit: the guest stays, the target never runs it
 fails() {
-	local where=$1 want=1 ok=0
-	target_up 2 --once --stall 1
+	local where=$1 want=1 ok=0 silence=20
+	# Where nobody hangs up, patience has to end.
+	case $2 in half | stall) silence=1 ;; esac
+	target_up 2 --once --stall $silence
 	via "$@"
 	case " ${PREFLIGHT[*]} " in *" $where "*) want='1|17' ;; esac
-	move 1 --stall 1
+	move 1 --stall $silence
 	[[ $? =~ ^($want)$ ]] || { echo "# migrate: $(tail -n 1 "$TMP/move.log")"; ok=1; }
 	printed "$TMP/proxy.log" "did " || { echo "# the proxy did nothing"; ok=1; }
 	stayed 1 || ok=1

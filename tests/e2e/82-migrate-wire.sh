@@ -21,9 +21,9 @@ said() {
 bad() {
 	local words=$1 ok=0
 	shift
-	target_up 2 --once --stall 2
+	target_up 2 --once --stall 20
 	via "$@"
-	move 1 --stall 2
+	move 1 --stall 20
 	[[ $? =~ ^(1|17)$ ]] || { echo "# migrate: $(tail -n 1 "$TMP/move.log")"; ok=1; }
 	printed "$TMP/proxy.log" "did " || { echo "# the proxy did nothing"; ok=1; }
 	stayed 1 || ok=1

@@ -10,7 +10,7 @@ declare -A host_pid
 # As in lib.sh, but half a minute at most: there is much to wait for in vain if one thing is wrong.
 wait_for() {
 	local i
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 1500; i++)); do
 		"$@" 2>/dev/null && return 0
 		sleep 0.02
 	done
