@@ -24,13 +24,13 @@ _csvvmm()
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur"; compgen -f -X '!*.toml' -- "$cur")
 			[[ $cur == -* ]] && words='--help --no-files'
 			[[ $cur == -* && ${COMP_WORDS[1]} == run ]] && words='--help --wait-for-owner'
-			[[ $cur == -* && ${COMP_WORDS[1]} == receive ]] && words='--help --listen --insecure --once --stall'
+			[[ $cur == -* && ${COMP_WORDS[1]} == receive ]] && words='--help --listen --psk --tls --peer --insecure --once --stall'
 			[[ $cur == -* && ${COMP_WORDS[1]} == measure ]] &&
 				words='--profile --host --c-bit --tik --nonce --firmware --explain --json --help'
 			;;
 		migrate)
 			words="--check --json --root --cert --downtime --timeout --stall --bandwidth --drop-connections
-				--insecure --cancel --decide --help $(_csvvmm_names)"
+				--psk --tls --peer --insecure --cancel --decide --help $(_csvvmm_names)"
 			;;
 		doctor) words='--json --syscalls --can-run-linux --help' ;;
 		list) words='--json --help' ;;

@@ -162,6 +162,8 @@ static int helper_confine(const struct tunnel_helper *h)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
+	if (h->conf->outlive)
+		return tunnel_seccomp();
 	/* dumpable's change has cleared what was set before the fork. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
 		return -errno;
@@ -355,15 +357,22 @@ int tunnel_listen(const struct tunnel_conf *conf, uint16_t *ret_port,
 	return tunnel_net_listen(conf, ret_port, err);
 }
 
+static uint64_t microseconds(const struct timeval *tv)
+{
+	return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
+}
+
 int tunnel_close(struct tunnel *t)
 {
+	struct rusage used;
 	int status;
 
 	util_close(&t->fd);
 	util_close(&t->report);
-	while (waitpid(t->pid, &status, 0) < 0) {
+	while (wait4(t->pid, &status, 0, &used) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
+	t->cpu_us = microseconds(&used.ru_utime) + microseconds(&used.ru_stime);
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPIPE;
 }

@@ -2,6 +2,7 @@
 #ifndef CSVVMM_MIGRATION_TUNNEL_H
 #define CSVVMM_MIGRATION_TUNNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,6 +39,7 @@ enum tunnel_security { TUNNEL_PSK, TUNNEL_CERTIFICATES, TUNNEL_INSECURE };
  *		for any one connection
  * @rekey_bytes: New keys after so many bytes; 0 = the default, far below
  *		what [RFC 8446] 5.5 allows
+ * @outlive:	Go on when the parent is gone; the end is that of @fd only
  * @confine:	NULL, or called in the helper once files and sockets are open and
  *		before a byte of the other side is read: give up rights. The
  *		helper's own system call filter follows. Return: 0 or -errno
@@ -53,6 +55,7 @@ struct tunnel_conf {
 	int listen_fd;
 	unsigned wait_ms;
 	uint64_t rekey_bytes;
+	bool outlive;
 	int (*confine)(void);
 };
 
@@ -63,12 +66,14 @@ struct tunnel_conf {
  * @pid:	The helper, a child
  * @port:	Listening: the port
  * @report:	Listening: for tunnel_wait(), else -1
+ * @cpu_us:	What the helper cost; of tunnel_close()
  */
 struct tunnel {
 	int fd;
 	pid_t pid;
 	uint16_t port;
 	int report;
+	uint64_t cpu_us;
 };
 
 struct tunnel_error {
@@ -83,7 +88,7 @@ struct tunnel_error {
  * try get a line in the log each, and nothing of theirs is passed on.
  *
  * The helper ends when both directions have ended, or when @fd is closed or its
- * parent gone: what was written before still goes out, for a few seconds.
+ * parent gone (unless @outlive): what was written before still goes out, for a few seconds.
  *
  * Not with threads running. Return: 0; or -errno with one line in @err
  */

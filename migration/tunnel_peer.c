@@ -304,9 +304,7 @@ static int hear_fixed(struct tunnel_peer *p, const char *text,
 		if (n < 0 && p->ssl)
 			say_why(err, p->ssl, saved);
 		else if (n <= 0)
-			tunnel_say(err, "%s",
-				   n ? strerror((int)-n)
-				     : "it hung up before it was ready");
+			tunnel_say(err, "%s", n ? strerror((int)-n) : HUNG_UP);
 		if (n <= 0)
 			return -EPROTO;
 		p->done += (unsigned)n;

@@ -26,7 +26,7 @@
 
 static int tls_fail(struct tunnel_error *err, const char *what)
 {
-	const char *why = ERR_reason_error_string(ERR_peek_last_error());
+	const char *why = ERR_reason_error_string(ERR_peek_error());
 
 	tunnel_say(err, "%s: %s", what, why ? why : "failed");
 	ERR_clear_error();
@@ -190,6 +190,7 @@ int tunnel_tls_init(struct tunnel_tls *tls, const struct tunnel_conf *conf,
 	*tls = (struct tunnel_tls){ .ctx = NULL };
 	if (conf->security == TUNNEL_INSECURE)
 		return 0;
+	ERR_clear_error();
 	/* The C library opens a file for the dates of certificates. Not later. */
 	tzset();
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG |

@@ -30,7 +30,8 @@ enum decision { NOT_ASKED, HERE, THERE };
  */
 struct args {
 	const char *name, *where, *root, *certs;
-	bool insecure, check, json, cancel, drop_links;
+	struct line_opts line;
+	bool check, json, cancel, drop_links;
 	enum decision decide;
 	int64_t downtime_ms, timeout_ms, stall_ms, rate;
 };
@@ -91,12 +92,13 @@ static void print_moved(const json_t *m, const struct args *a)
 	}
 	printf("%s moved to %s: %" PRIu64 " rounds, %" PRIu64 " pages (%" PRIu64
 	       " sealed, %" PRIu64
-	       " zero), %.1f MiB in %.2f s, downtime %.1f ms (predicted %.1f)\n",
+	       " zero), %.1f MiB in %.2f s, downtime %.1f ms (predicted %.1f); %.2f s of CPU time for the line\n",
 	       a->name, a->where, get(m, "rounds"), get(m, "pages"),
 	       get(m, "sealed_pages"), get(m, "zero_pages"),
 	       (double)get(m, "bytes") / 1048576.0,
 	       (double)get(m, "total_ns") / 1e9, (double)get(m, "down_ns") / 1e6,
-	       (double)get(m, "predicted_ns") / 1e6);
+	       (double)get(m, "predicted_ns") / 1e6,
+	       (double)get(m, "line_cpu_us") / 1e6);
 }
 
 static int print_end(const json_t *m, const struct args *a)
@@ -133,6 +135,12 @@ static int print_end(const json_t *m, const struct args *a)
 	return ends[i].status;
 }
 
+static void add_number(json_t *req, const char *key, int64_t v)
+{
+	if (v >= 0)
+		json_object_set_new(req, key, json_integer(v));
+}
+
 /* --- waiting ---------------------------------------------------------------------- */
 
 /* A look at the numbers; the guest may be gone any moment. */
@@ -162,7 +170,7 @@ static void pass_interrupt(const struct args *a)
 }
 
 /* Return: exit status */
-static int wait_end(const struct args *a, int events)
+static int wait_end(const struct args *a, int events, struct tunnel *t)
 {
 	char buf[LINE_MAX_];
 	size_t have = 0;
@@ -191,6 +199,10 @@ static int wait_end(const struct args *a, int events)
 		printf("\r\033[K");
 	buf[have] = 0;
 	j = json_loads(buf, JSON_REJECT_DUPLICATES, NULL);
+	/* The VMM is done with the line, too; what that has cost. */
+	(void)tunnel_close(t);
+	t->pid = 0;
+	add_number(j, "line_cpu_us", (int64_t)t->cpu_us);
 	if (json_is_object(j))
 		status = print_end(j, a);
 	else
@@ -201,15 +213,10 @@ static int wait_end(const struct args *a, int events)
 
 /* --- asking ------------------------------------------------------------------------ */
 
-static void add_number(json_t *req, const char *key, int64_t v)
-{
-	if (v >= 0)
-		json_object_set_new(req, key, json_integer(v));
-}
-
 static json_t *request(const struct args *a, bool model_root)
 {
-	json_t *req = json_pack("{s:s}", "cmd", "migrate");
+	json_t *req = json_pack("{s:s, s:s}", "cmd", "migrate", "line",
+				line_protection(&a->line));
 
 	if (a->check)
 		json_object_set_new(req, "check", json_true());
@@ -265,20 +272,21 @@ static int migrate(const struct args *a)
 {
 	bool model_root = a->root && !strcmp(a->root, "model");
 	int pair[2] = { -1, -1 }, fds[CONTROL_FDS_MAX];
-	auto_fd int line = line_connect(a->where);
 	auto_fd int root = -1;
 	auto_fd int certs = -1;
 	struct sigaction sa = { .sa_handler = on_interrupt };
+	struct tunnel t;
 	unsigned n = 0;
 	int r;
 
-	if (line < 0)
+	if (line_connect(&a->line, "migrate", &t) < 0)
 		return EXIT_FAILED;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		log_errno(-errno, "socketpair");
+		(void)tunnel_close(&t);
 		return EXIT_FAILED;
 	}
-	fds[n++] = line;
+	fds[n++] = t.fd;
 	fds[n++] = pair[1];
 	if (a->root && !model_root) {
 		root = open_file(a->root);
@@ -292,14 +300,16 @@ static int migrate(const struct args *a)
 		    ? -EINVAL
 		    : ask(a, fds, n, model_root);
 	(void)close(pair[1]);
-	util_close(&line);
+	util_close(&t.fd);
 	if (!r) {
 		(void)sigaction(SIGINT, &sa, NULL);
-		r = wait_end(a, pair[0]);
+		r = wait_end(a, pair[0], &t);
 	} else {
 		r = EXIT_FAILED;
 	}
 	(void)close(pair[0]);
+	if (t.pid)
+		(void)tunnel_close(&t);
 	return r;
 }
 
@@ -333,8 +343,7 @@ static int decide(const struct args *a)
 /* --- the command line --------------------------------------------------------------- */
 
 enum {
-	OPT_INSECURE = 256,
-	OPT_CHECK,
+	OPT_CHECK = 256,
 	OPT_JSON,
 	OPT_CANCEL,
 	OPT_DECIDE,
@@ -370,9 +379,6 @@ static bool number(const char *arg, int64_t factor, int64_t *ret_v)
 static bool take(struct args *a, int c)
 {
 	switch (c) {
-	case OPT_INSECURE:
-		a->insecure = true;
-		return true;
 	case OPT_CHECK:
 		a->check = true;
 		return true;
@@ -405,14 +411,13 @@ static bool take(struct args *a, int c)
 	case OPT_BANDWIDTH:
 		return number(optarg, 1, &a->rate);
 	default:
-		return false;
+		return line_take(&a->line, c, optarg);
 	}
 }
 
 static int migrate_main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "insecure", no_argument, NULL, OPT_INSECURE },
 		{ "check", no_argument, NULL, OPT_CHECK },
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "cancel", no_argument, NULL, OPT_CANCEL },
@@ -424,11 +429,13 @@ static int migrate_main(int argc, char **argv)
 		{ "stall", required_argument, NULL, OPT_STALL },
 		{ "bandwidth", required_argument, NULL, OPT_BANDWIDTH },
 		{ "drop-connections", no_argument, NULL, OPT_DROP },
+		LINE_OPTIONS,
 		{ 0 },
 	};
 	struct args a = {
 		.downtime_ms = -1, .timeout_ms = -1, .stall_ms = -1, .rate = -1
 	};
+	const char *wrong;
 	bool alone;
 	int c;
 
@@ -450,11 +457,8 @@ static int migrate_main(int argc, char **argv)
 	if (a.decide)
 		return decide(&a);
 	a.where = argv[optind + 1];
-	if (!a.insecure)
-		return command_misuse(
-			&cmd_migrate,
-			"no way to protect the line was named (--insecure does without)");
-	return migrate(&a);
+	wrong = line_where(&a.line, a.where);
+	return wrong ? command_misuse(&cmd_migrate, wrong) : migrate(&a);
 }
 
 const struct command cmd_migrate = {
@@ -463,6 +467,9 @@ const struct command cmd_migrate = {
 	.summary = "move a running guest to another host",
 	.run = migrate_main,
 	.help = "At HOST:PORT 'csvvmm receive' waits for it. Ctrl-C cancels: the guest goes on here.\n\n"
+		"  --psk FILE        TLS 1.3 with a key that both sides have: [IDENTITY:]HEX digits\n"
+		"  --tls DIR         TLS 1.3 with certificates: ca.pem, cert.pem and key.pem in DIR\n"
+		"  --peer NAME       ... and the target's must be for NAME (else for HOST)\n"
 		"  --insecure        plain TCP: whoever can reach or see the line gets the guest\n"
 		"  --check           only see whether it could; nothing is changed\n"
 		"  --root FILE       the root certificate that the target's processor must lead to,\n"

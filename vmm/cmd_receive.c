@@ -17,16 +17,19 @@
 /*
  * DOC: Theory of operation
  *
- * This process only listens. Each connection gets a child, which builds the
- * machine and waits for the guest; as long as a child ends without having been
- * changed by it (a check, a refusal, somebody else's connection), the next one is
- * let in. The guest lives in the child; its exit status is ours.
+ * This process only has the port. A helper process meets who knocks, and owns the
+ * connection and its TLS (migration/tunnel.h). Whom it lets in gets another child,
+ * which builds the machine and waits for the guest; as long as such a child ends
+ * without having been changed by it (a check, a refusal), the next one is let in.
+ * The guest lives in the child; its exit status is ours.
  */
 
 struct args {
 	const char *file, *listen;
-	bool insecure, once;
+	bool once;
 	uint64_t stall_s;
+	struct line_opts line;
+	int listen_fd;
 	struct run_args run;
 };
 
@@ -36,16 +39,13 @@ static int take(struct args *a, int c)
 	case 'l':
 		a->listen = optarg;
 		return 0;
-	case 'i':
-		a->insecure = true;
-		return 0;
 	case 'o':
 		a->once = true;
 		return 0;
 	case 's':
 		return command_seconds(optarg, &a->stall_s);
 	default:
-		return -EINVAL;
+		return line_take(&a->line, c, optarg) ? 0 : -EINVAL;
 	}
 }
 
@@ -53,9 +53,9 @@ static int parse_args(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
 		{ "listen", required_argument, NULL, 'l' },
-		{ "insecure", no_argument, NULL, 'i' },
 		{ "once", no_argument, NULL, 'o' },
 		{ "stall", required_argument, NULL, 's' },
+		LINE_OPTIONS,
 		{ 0 },
 	};
 	int c;
@@ -72,43 +72,58 @@ static int parse_args(int argc, char **argv, struct args *a)
 	return 0;
 }
 
+/* The port stays with the parent: nothing of a network where the guest is. */
+static int receive_child(void *arg)
+{
+	struct args *a = arg;
+
+	util_close(&a->listen_fd);
+	return run_guest(&a->run);
+}
+
 /* Return: exit status of the guest, or of the attempt */
 static int receive(struct args *a)
 {
-	unsigned port = 0;
-	auto_fd int fd = line_listen(a->listen, &port);
-	int status = RUN_UNTOUCHED;
+	int status = RUN_UNTOUCHED, sig = 0;
+	bool told = false;
+	struct tunnel t;
+	uint16_t port;
 
-	if (fd < 0)
+	a->listen_fd = line_listen(&a->line, &port);
+	if (a->listen_fd < 0)
 		return EXIT_FAILED;
-	log_info("waiting for guest %s at port %u", a->run.cfg.name, port);
 	do {
-		a->run.line = line_accept(fd);
-		if (a->run.line == -EINTR || a->run.line == -ECONNABORTED)
-			continue;
-		if (a->run.line < 0) {
-			log_errno(a->run.line, "accept");
-			return EXIT_FAILED;
-		}
-		status = guardian_child(run_guest, &a->run);
-		util_close(&a->run.line);
-	} while (status == RUN_UNTOUCHED && !a->once);
+		status = EXIT_FAILED;
+		if (line_open(&a->line, a->listen_fd, &t) < 0)
+			break;
+		if (!told)
+			log_info("waiting for guest %s at port %u",
+				 a->run.cfg.name, port);
+		told = true;
+		if (line_wait(&a->line, &t) < 0)
+			break;
+		a->run.line = t.fd;
+		status = guardian_child(receive_child, a, &sig);
+		(void)tunnel_close(&t);
+		/* It came when that child had ended already, or was about to. */
+	} while (status == RUN_UNTOUCHED && !a->once && !sig);
+	util_close(&a->listen_fd);
 	return status == RUN_UNTOUCHED ? EXIT_NOT_RECEIVED : status;
 }
 
 static int receive_main(int argc, char **argv)
 {
-	struct args a = { .stall_s = 30, .run = { .line = -1 } };
+	struct args a = { .stall_s = 30, .listen_fd = -1, .run = { .line = -1 } };
 	struct config_error err;
+	const char *wrong;
 	int status;
 
 	if (parse_args(argc, argv, &a) < 0)
 		return command_misuse(&cmd_receive,
 				      "takes one FILE and where to listen");
-	if (!a.insecure)
-		return command_misuse(
-			&cmd_receive,
-			"no way to protect the line was named (--insecure does without)");
+	wrong = line_where(&a.line, a.listen);
+	if (wrong)
+		return command_misuse(&cmd_receive, wrong);
 	if (config_load(a.file, &a.run.cfg, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return EXIT_USAGE;
@@ -121,12 +136,15 @@ static int receive_main(int argc, char **argv)
 
 const struct command cmd_receive = {
 	.name = "receive",
-	.args = "--listen HOST:PORT --insecure [--once] [--stall S] FILE",
+	.args = "--listen HOST:PORT --psk FILE|--tls DIR|--insecure [--peer NAME] [--once] [--stall S] FILE",
 	.summary = "wait for a guest that another host sends, and run it",
 	.run = receive_main,
 	.help = "FILE is the guest.toml that the guest was started with there, or one that describes\n"
 		"the same machine. From its arrival on this is 'csvvmm run'.\n\n"
 		"  --listen HOST:PORT  where; HOST may be empty, PORT 0 is any (it is told)\n"
+		"  --psk FILE          TLS 1.3 with a key that both sides have: [IDENTITY:]HEX digits\n"
+		"  --tls DIR           TLS 1.3 with certificates: ca.pem, cert.pem and key.pem in DIR\n"
+		"  --peer NAME         ... and the other one's must be for NAME (else any of the CA's)\n"
 		"  --insecure          plain TCP: whoever can reach the port can send a guest\n"
 		"  --once              end after the first connection, whatever came of it\n"
 		"  --stall S           give up when no byte moves for so long (30)\n\n"

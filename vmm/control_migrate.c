@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Commands of the control socket about moving to another host. */
 #include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -13,10 +15,17 @@
 #define RATE_MAX (1LL << 50)
 #define STALL_MS 30000
 
-const char *const control_migrate_keys[] = {
-	"check",      "downtime_ms", "timeout_ms", "stall_ms", "rate",
-	"model_root", "root",	     "certs",	   NULL
-};
+const char *const control_migrate_keys[] = { "line",
+					     "check",
+					     "downtime_ms",
+					     "timeout_ms",
+					     "stall_ms",
+					     "rate",
+					     "drop_connections",
+					     "model_root",
+					     "root",
+					     "certs",
+					     NULL };
 const char *const control_decide_keys[] = { "here", NULL };
 
 /* Return: 0 with *v, also where there is no such key; -EINVAL with @err */
@@ -48,6 +57,42 @@ static int take_bool(const json_t *req, const char *key, bool *v,
 		return control_fail(err, -EINVAL,
 				    "the key \"%s\" must be true or false", key);
 	*v = json_is_true(j);
+	return 0;
+}
+
+/*
+ * How the line is protected, as who asks says: there is no default, and a socket
+ * of a network is no line.
+ */
+static int take_line(const json_t *req, const char **ret_line,
+		     struct control_error *err)
+{
+	static const char *const words[] = { "psk", "tls", "insecure" };
+	const char *line = json_string_value(json_object_get(req, "line"));
+	size_t i;
+
+	for (i = 0; line && i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(line, words[i])) {
+			*ret_line = words[i];
+			return 0;
+		}
+	}
+	return control_fail(err, -EINVAL,
+			    "the key \"line\" must say how the line is protected: "
+			    "\"psk\", \"tls\", or \"insecure\" (not at all)");
+}
+
+static int check_line(int fd, struct control_error *err)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    domain != AF_UNIX || type != SOCK_STREAM)
+		return control_fail(err, -EINVAL,
+				    "the line must be a local stream socket, of a "
+				    "helper process that has the connection");
 	return 0;
 }
 
@@ -92,6 +137,8 @@ static int take_fds(struct vm *vm, struct migrate_args *a, const bool file[2],
 				    "%u descriptors must come with the request: "
 				    "line, events, root and certs if told",
 				    want);
+	if (check_line(f->fd[0], err) < 0)
+		return -EINVAL;
 	a->fd[MIGRATE_LINE] = f->fd[n++];
 	a->fd[MIGRATE_EVENTS] = f->fd[n++];
 	if (file[0])
@@ -108,9 +155,12 @@ int ctl_migrate(struct vm *vm, const json_t *req, json_t *reply,
 	struct migrate_args a = { .fd = { -1, -1, -1, -1 } };
 	char why[MIG_WHY_MAX] = "";
 	bool file[2] = { false };
-	int r = take_opts(req, &a, file, err);
+	const char *line = "?";
+	int r = take_line(req, &line, err);
 
 	(void)reply;
+	if (!r)
+		r = take_opts(req, &a, file, err);
 	if (!r)
 		r = take_fds(vm, &a, file, err);
 	if (r < 0)
@@ -118,7 +168,8 @@ int ctl_migrate(struct vm *vm, const json_t *req, json_t *reply,
 	r = vm_migrate_start(vm, &a, why);
 	if (r < 0)
 		return control_fail(err, r, "cannot migrate: %s", why);
-	log_info("migration: %s", a.opts.check_only ? "checking" : "started");
+	log_info("migration: %s (line: %s)",
+		 a.opts.check_only ? "checking" : "started", line);
 	return 0;
 }
 

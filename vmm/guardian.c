@@ -45,7 +45,7 @@ int guardian_pending(void)
 	return 0;
 }
 
-static int guardian_wait(pid_t child, const sigset_t *set)
+static int guardian_wait(pid_t child, const sigset_t *set, int *ret_signal)
 {
 	int status;
 
@@ -57,6 +57,8 @@ static int guardian_wait(pid_t child, const sigset_t *set)
 			if (waitpid(child, &status, WNOHANG) == child)
 				return status;
 		} else if (sig > 0) {
+			if (ret_signal)
+				*ret_signal = sig;
 			(void)kill(child, sig);
 		} else if (errno != EINTR) {
 			return -errno;
@@ -79,10 +81,10 @@ static int guardian_report(int status)
 
 int guardian_run(int (*fn)(void *arg), void *arg)
 {
-	return isatty(STDIN_FILENO) ? guardian_child(fn, arg) : fn(arg);
+	return isatty(STDIN_FILENO) ? guardian_child(fn, arg, NULL) : fn(arg);
 }
 
-int guardian_child(int (*fn)(void *arg), void *arg)
+int guardian_child(int (*fn)(void *arg), void *arg, int *ret_signal)
 {
 	sigset_t set, old;
 	pid_t parent = getpid(), child;
@@ -110,7 +112,7 @@ int guardian_child(int (*fn)(void *arg), void *arg)
 		(void)fflush(NULL);
 		_exit(status);
 	}
-	status = guardian_wait(child, &set);
+	status = guardian_wait(child, &set, ret_signal);
 	terminal_restore();
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return guardian_report(status);

@@ -26,7 +26,8 @@ int guardian_pending(void);
  */
 int guardian_run(int (*fn)(void *arg), void *arg);
 
-/* The same, in a child in any case: what it gives up, this process keeps. */
-int guardian_child(int (*fn)(void *arg), void *arg);
+/* The same, in a child in any case: what it gives up, this process keeps.
+ * *ret_signal: the last one that was passed on, or 0; NULL = who cares */
+int guardian_child(int (*fn)(void *arg), void *arg, int *ret_signal);
 
 #endif

@@ -2,139 +2,121 @@
 #include "vmm/line.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/log.h"
 #include "core/util.h"
+#include "vmm/sandbox.h"
 
-struct place {
-	char host[256], port[16];
-};
-
-static int place_parse(const char *where, struct place *p)
+bool line_take(struct line_opts *o, int c, const char *arg)
 {
-	const char *colon = strrchr(where, ':');
-	size_t len = colon ? (size_t)(colon - where) : 0;
-
-	if (!colon || !colon[1] || strlen(colon + 1) >= sizeof(p->port) ||
-	    len >= sizeof(p->host))
-		return -EINVAL;
-	if (len >= 2 && where[0] == '[' && where[len - 1] == ']') {
-		where++;
-		len -= 2;
-	} else if (memchr(where, ':', len)) {
-		return -EINVAL;
+	switch (c) {
+	case LINE_PSK:
+		o->psk = arg;
+		return true;
+	case LINE_TLS:
+		o->tls = arg;
+		return true;
+	case LINE_PEER:
+		o->peer = arg;
+		return true;
+	case LINE_INSECURE:
+		o->insecure = true;
+		return true;
+	default:
+		return false;
 	}
-	memcpy(p->host, where, len);
-	p->host[len] = 0;
-	(void)snprintf(p->port, sizeof(p->port), "%s", colon + 1);
-	return 0;
 }
 
-static int look_up(const char *where, int flags, struct addrinfo **ret_list)
+const char *line_where(struct line_opts *o, const char *where)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags };
-	struct place p;
-	int r = place_parse(where, &p);
+	int given = !!o->psk + !!o->tls + o->insecure;
 
-	if (r < 0) {
-		log_err("'%.200s' is not HOST:PORT", where);
-		return r;
-	}
-	r = getaddrinfo(p.host[0] ? p.host : NULL, p.port, &hints, ret_list);
-	if (!r)
-		return 0;
-	log_err("%.200s: %s", where, gai_strerror(r));
-	return -EHOSTUNREACH;
+	if (!given)
+		return "say how the line is protected: --psk FILE, --tls DIR, "
+		       "or --insecure (not at all)";
+	if (given > 1)
+		return "only one of --psk, --tls and --insecure";
+	if (o->peer && !o->tls)
+		return "--peer goes with --tls only";
+	if ((o->psk && !*o->psk) || (o->tls && !*o->tls) ||
+	    (o->peer && !*o->peer))
+		return "--psk, --tls and --peer take a name, not nothing";
+	if (tunnel_address(where, o->host, sizeof(o->host), o->port,
+			   sizeof(o->port)) < 0)
+		return "not HOST:PORT or [ADDRESS]:PORT";
+	return NULL;
 }
 
-static void set_options(int fd)
+const char *line_protection(const struct line_opts *o)
 {
-	int on = 1;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	return o->psk ? "psk" : o->tls ? "tls" : "insecure";
 }
 
-int line_connect(const char *where)
+static struct tunnel_conf line_conf(const struct line_opts *o,
+				    enum tunnel_role role)
 {
-	struct addrinfo *list, *a;
-	int fd = -1, r = look_up(where, 0, &list);
-
-	if (r < 0)
-		return r;
-	for (a = list; a; a = a->ai_next) {
-		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd >= 0 && !connect(fd, a->ai_addr, a->ai_addrlen))
-			break;
-		r = -errno;
-		util_close(&fd);
-	}
-	freeaddrinfo(list);
-	if (fd < 0)
-		return log_errno(r, "connect to %.200s", where);
-	set_options(fd);
-	return fd;
+	return (struct tunnel_conf){
+		.role = role,
+		.security = o->psk   ? TUNNEL_PSK
+			    : o->tls ? TUNNEL_CERTIFICATES
+				     : TUNNEL_INSECURE,
+		.host = o->host,
+		.port = o->port,
+		.psk_file = o->psk,
+		.tls_dir = o->tls,
+		.peer_name = o->peer,
+		.confine = sandbox_helper,
+	};
 }
 
-static int bind_one(const struct addrinfo *a)
+int line_connect(const struct line_opts *o, const char *what, struct tunnel *ret_t)
 {
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	struct tunnel_conf conf = line_conf(o, TUNNEL_CONNECT);
+	struct tunnel_error err;
 	int r;
 
-	if (fd < 0)
-		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (!bind(fd, a->ai_addr, a->ai_addrlen) && !listen(fd, 16))
-		return fd;
-	r = -errno;
-	(void)close(fd);
+	conf.outlive = true;
+	r = tunnel_open(&conf, ret_t, &err);
+	if (r < 0)
+		log_err("%s: %s", what, err.text);
 	return r;
 }
 
-static unsigned port_of(int fd)
+int line_listen(const struct line_opts *o, uint16_t *ret_port)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} at = { .v6 = { 0 } };
-	socklen_t len = sizeof(at);
+	struct tunnel_conf conf = line_conf(o, TUNNEL_LISTEN);
+	struct tunnel_error err;
+	int fd = tunnel_listen(&conf, ret_port, &err);
 
-	if (getsockname(fd, &at.any, &len) < 0)
-		return 0;
-	return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port
-						  : at.v4.sin_port);
-}
-
-int line_listen(const char *where, unsigned *ret_port)
-{
-	struct addrinfo *list, *a;
-	int fd = -1, r = look_up(where, AI_PASSIVE, &list);
-
-	if (r < 0)
-		return r;
-	for (a = list; a && fd < 0; a = a->ai_next)
-		fd = bind_one(a);
-	freeaddrinfo(list);
 	if (fd < 0)
-		return log_errno(fd, "listen at %.200s", where);
-	*ret_port = port_of(fd);
+		log_err("receive: %s", err.text);
 	return fd;
 }
 
-int line_accept(int fd)
+int line_open(const struct line_opts *o, int listen_fd, struct tunnel *ret_t)
 {
-	int line = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	struct tunnel_conf conf = line_conf(o, TUNNEL_LISTEN);
+	struct tunnel_error err;
+	int r;
 
-	if (line < 0)
-		return -errno;
-	set_options(line);
-	return line;
+	conf.listen_fd = listen_fd;
+	r = tunnel_open(&conf, ret_t, &err);
+	if (r < 0)
+		log_err("receive: %s", err.text);
+	return r;
+}
+
+int line_wait(const struct line_opts *o, struct tunnel *t)
+{
+	struct tunnel_error err;
+	int r = tunnel_wait(t, &err);
+
+	if (r < 0) {
+		log_err("receive: %s", err.text);
+		(void)tunnel_close(t);
+	} else {
+		log_info("%s is let in (%s)", err.text, line_protection(o));
+	}
+	return r;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -99,6 +100,8 @@ static void *incoming_main(void *arg)
 	in->end = mig_target_run(&in->t, in->fd);
 	pthread_mutex_lock(&in->vm->m.lock);
 	log_end(in);
+	/* Our parent has a copy, and the line's helper shall know. */
+	(void)shutdown(in->fd, SHUT_RDWR);
 	util_close(&in->fd);
 	if (in->end != MIG_MOVED)
 		machine_end(&in->vm->m, END_NOT_RECEIVED);
