@@ -150,7 +150,6 @@ killed() {
 	shift 3
 	(in_lab exec env --default-signal=INT "$@" </dev/null >"$TMP/out" 2>&1) &
 	p=$!
-	vms+=("$p")
 	wait_for waits "$n"
 	kill -s "$signal" "$p"
 	wait "$p" 2>/dev/null

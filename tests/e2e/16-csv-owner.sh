@@ -29,7 +29,6 @@ guest() {
 start() {
 	"$CSVVMM" run --wait-for-owner "$TMP/$1.toml" </dev/null >"$TMP/$1.err" 2>&1 &
 	vm=$!
-	vms+=("$vm")
 	"$CSVVMM" launch-measure --wait=60 --json "$1" >"$TMP/$1.json"
 }
 end() { "$CSVVMM" kill "$1" && wait "$vm"; }

@@ -18,7 +18,6 @@ while cat '$frame'; do sleep 0.02; done
 END
 chmod +x "$TMP/net"
 socat "UNIX-LISTEN:$TMP/net.sock,fork" "EXEC:$TMP/net" 2>/dev/null &
-vms+=($!)
 wait_for test -S "$TMP/net.sock"
 
 # attack NAME GUEST [more lines]: all devices there are; plenty of input

@@ -58,7 +58,7 @@ target_killed() {
 	target_up 2 --once --stall 20
 	pid=${host_pid[2]}
 	# The listener, or the child that has the connection by then.
-	via "$1" run "kill -9 $([ "$2" = child ] && echo "\$(pgrep -P $pid)" || echo "$pid")"
+	via "$1" "$([ "$2" = child ] && echo kill-child || echo kill-before)" "$pid"
 	move 1 --stall 20
 	[[ $? =~ ^(1|17)$ ]] || { echo "# migrate: $(tail -n 1 "$TMP/move.log")"; ok=1; }
 	stayed 1 || ok=1
@@ -69,10 +69,10 @@ target_killed() {
 	return "$ok"
 }
 
-# in_doubt WHERE ACTION... : the line breaks around commit; the source stands still
+# in_doubt WHERE ACTION: the line breaks around commit; the source stands still. What is killed is the target's.
 in_doubt() {
 	target_up 2 --once --stall 2
-	via "$@"
+	via "$@" "${host_pid[2]}"
 	moves 19 1 --stall 2 && quiet 1 && has "$TMP/1.log" "stands still"
 }
 
@@ -101,7 +101,7 @@ matrix() {
 doubts() {
 	local action
 	check "row 2: $type: target killed at T:prepared: in doubt" \
-		in_doubt T:prepared run "kill -9 \$(pgrep -P \$(pgrep -of 'receive.*$TMP/2.toml'))"
+		in_doubt T:prepared kill-child
 	check "row 2: the operator lets it go on" \
 		eval 'quiet 1 && at 1 migrate --decide=here m && stayed 1 && [ "$(lines 2)" -eq 0 ]'
 	off

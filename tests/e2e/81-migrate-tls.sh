@@ -39,7 +39,6 @@ serve() {
 	: >"$TMP/2.log"
 	CSVVMM_STATE_DIR=$TMP/s2 "$CSVVMM" receive --listen 127.0.0.1:0 "$@" "$TMP/2.toml" >"$TMP/2.log" 2>&1 </dev/null &
 	host_pid[2]=$!
-	vms+=("$!")
 	wait_for printed "$TMP/2.log" "waiting for guest m at port"
 	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/2.log")
 }
@@ -200,7 +199,6 @@ answers() {
 	port=$((20000 + RANDOM % 10000))
 	socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr" "SYSTEM:printf '$2'; sleep 60" 2>/dev/null &
 	other=$!
-	vms+=("$other")
 	shift 2
 	wait_for grep -q "0100007F:$(printf %04X "$port") 00000000:0000 0A" /proc/net/tcp
 	try 1 "$@" || ok=1
@@ -265,7 +263,6 @@ source_up 1
 serve --psk "$K"
 CSVVMM_STATE_DIR=$TMP/s1 "$CSVVMM" migrate --psk "$K" --bandwidth 50K m "127.0.0.1:$port" >"$TMP/move.log" 2>&1 </dev/null &
 mover=$!
-vms+=("$mover")
 under_way() { [ "$(json 1 '.migration.pages')" -gt 0 ]; }
 check "a migration that takes its time" wait_for under_way
 check "no TCP where the guest is, nothing of the guest where TCP is" no_crossing

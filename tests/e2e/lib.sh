@@ -13,14 +13,14 @@ export CSVVMM_STATE_DIR
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 tap_n=0
 tap_bad=0
-vms=()
 trap cleanup EXIT
 
-# What a failed test may have left running must not outlive the script.
+# What a failed test may have left running must not outlive the script. Only jobs of its own that still run: the number of
+# one that has ended may be another process's by now.
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	local pid
-	for pid in "${vms[@]}"; do kill -9 "$pid"; done 2>/dev/null
+	for pid in $(jobs -pr); do kill -9 "$pid"; done 2>/dev/null
 	wait 2>/dev/null
 	rm -rf "$TMP"
 }
@@ -87,7 +87,6 @@ guest() {
 start() {
 	"$CSVVMM" run "$TMP/$1.toml" >"$TMP/$1.out" 2>"$TMP/$1.err" <&0 &
 	vm=$!
-	vms+=("$vm")
 }
 
 # ended STATUS: the VM that was started last ends with this exit status

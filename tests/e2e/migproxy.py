@@ -15,9 +15,10 @@ with - for blanks, or a number) gets this ACTION:
   half            is lost, then end of file towards its receiver only; the rest stays open
   stall           is lost, nothing moves any more, nobody hangs up
   stall-after     goes on, then the same
-  stop PID        SIGSTOPs PID when it has come, hands it on
-  kill PID        SIGKILLs PID when it has come, hands nothing on
+  kill PID        SIGKILLs PID, which must live when the proxy starts, when it has come; hands nothing on
+  kill-before PID SIGKILLs PID, then hands it on
   kill-after PID  hands it on, then SIGKILLs PID
+  kill-child PID  SIGKILLs the only child of PID when it has come, hands it on
   flip OFF [BIT]  a bit of it is another one
   set OFF HEX     bytes of it are others (negative: from its end)
   cut-at N        only N bytes of it, then end of file
@@ -114,8 +115,26 @@ def record(kind, body):
     return struct.pack("<HHI", kind, 0, len(body)) + body
 
 
+class Process:
+    """One that lives now: never another one that got its number later."""
+    def __init__(self, pid):
+        self.pid = int(pid)
+        self.fd = os.pidfd_open(self.pid)
+
+    def kill(self):
+        signal.pidfd_send_signal(self.fd, signal.SIGKILL)
+
+    def only_child(self):
+        with open("/proc/%d/task/%d/children" % (self.pid, self.pid), encoding="ascii") as f:
+            child, = map(Process, f.read().split())
+        # While the parent lives, what was its child is still its.
+        signal.pidfd_send_signal(self.fd, 0)
+        return child
+
+
 class Direction:
     def __init__(self, side, source, sink, plan):
+        self.victim = Process(plan[3][0]) if plan[2].startswith("kill") else None
         self.side, self.source, self.sink = side, source, sink
         self.at, self.nth, self.action, self.args = plan
         self.seen = 0
@@ -144,15 +163,18 @@ class Direction:
             if a == "stall-after":
                 self.send(data)
             stalled.set()
-        elif a == "stop":
-            os.kill(int(args[0]), signal.SIGSTOP)
-            return data
         elif a == "kill":
-            os.kill(int(args[0]), signal.SIGKILL)
+            self.victim.kill()
             hang_up()
         elif a == "kill-after":
             self.send(data)
-            os.kill(int(args[0]), signal.SIGKILL)
+            self.victim.kill()
+        elif a == "kill-before":
+            self.victim.kill()
+            return data
+        elif a == "kill-child":
+            self.victim.only_child().kill()
+            return data
         elif a == "flip":
             spoilt = bytearray(data)
             spoilt[int(args[0])] ^= 1 << int(args[1] if len(args) > 1 else 0)

@@ -45,7 +45,6 @@ source_up() {
 	: >"$TMP/$1.out"
 	CSVVMM_STATE_DIR=$TMP/s$1 "$CSVVMM" run "$TMP/$1.toml" >"$TMP/$1.log" 2>&1 </dev/null &
 	host_pid[$1]=$!
-	vms+=("$!")
 	wait_for counts "$1" 5
 }
 
@@ -58,7 +57,6 @@ target_up() {
 	CSVVMM_STATE_DIR=$TMP/s$n "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$@" "$TMP/$n.toml" \
 		>"$TMP/$n.log" 2>&1 </dev/null &
 	host_pid[$n]=$!
-	vms+=("$!")
 	wait_for printed "$TMP/$n.log" "waiting for guest m at port"
 	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/$n.log")
 }
@@ -68,7 +66,6 @@ via() {
 	: >"$TMP/proxy.log"
 	python3 tests/e2e/migproxy.py "$port" "$@" >"$TMP/proxy.log" 2>&1 &
 	proxy=$!
-	vms+=("$proxy")
 	wait_for printed "$TMP/proxy.log" "port "
 	port=$(sed -n 's/^port //p' "$TMP/proxy.log")
 }
