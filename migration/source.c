@@ -274,7 +274,21 @@ static int hold_again(struct mig_source *s, struct snap_error *err)
 	}
 }
 
-/* Return: can the guest go on? */
+/* Behind what is said already. */
+static void also(struct mig_source *s, const char *what)
+{
+	size_t len = strnlen(s->wire.error, sizeof(s->wire.error) - 1);
+
+	(void)snprintf(s->wire.error + len, sizeof(s->wire.error) - len, "; %s",
+		       what);
+}
+
+/*
+ * Without SEND_FINISH the firmware lets a guest run ([SEV-API] SEND_START): when
+ * SEND_CANCEL fails, it goes on, but can't be sent any more.
+ *
+ * Return: can the guest go on?
+ */
 static bool undo(struct mig_source *s)
 {
 	struct snap_error err = { "" };
@@ -282,7 +296,7 @@ static bool undo(struct mig_source *s)
 
 	pthread_mutex_lock(&s->m->lock);
 	if (s->csv && s->csv->state == CSV_SEND && csv_send_cancel(s->csv) < 0)
-		ok = false;
+		also(s, csv_error(s->csv));
 	if (s->released && hold_again(s, &err) < 0) {
 		(void)snprintf(s->wire.error, sizeof(s->wire.error),
 			       "the guest can't go on: %s", err.text);
