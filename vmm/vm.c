@@ -222,6 +222,7 @@ int vm_init_incoming(struct vm *vm, const struct config *cfg)
 {
 	int r = vm_init_common(vm, cfg);
 
+	vm->m.incoming = true;
 	if (!r)
 		r = vm_init_machine(vm);
 	return r < 0 ? r : vm_csv_incoming(vm);

@@ -9,30 +9,6 @@
 . tests/e2e/migrate.sh
 need_kvm
 
-# Records in their order. Nothing has changed on the target before "start".
-PREFLIGHT=(S:greeting T:greeting S:offer T:answer)
-BEFORE=(S:start T:ready S:plain-pages S:stopped S:vCPU S:machine S:devices S:end T:prepared)
-# The same of an encrypted guest.
-BEFORE_CSV=(S:start T:ready S:sealed-pages S:stopped S:VMSA S:vCPU S:machine S:devices S:end T:prepared)
-
-# fails WHERE ACTION...: one attempt that must end before commit: the guest stays, the target never runs it
-fails() {
-	local where=$1 want=1 ok=0 silence=20
-	# Where nobody hangs up, patience has to end.
-	case $2 in half | stall) silence=1 ;; esac
-	target_up 2 --once --stall $silence
-	via "$@"
-	case " ${PREFLIGHT[*]} " in *" $where "*) want='1|17' ;; esac
-	move 1 --stall $silence
-	[[ $? =~ ^($want)$ ]] || { echo "# migrate: $(tail -n 1 "$TMP/move.log")"; ok=1; }
-	printed "$TMP/proxy.log" "did " || { echo "# the proxy did nothing"; ok=1; }
-	stayed 1 || ok=1
-	off
-	host_ended 2 16 || ok=1
-	[ "$(lines 2)" -eq 0 ] || { echo "# it ran at the target"; ok=1; }
-	return "$ok"
-}
-
 descriptors() { find "/proc/${host_pid[$1]}/fd" -type l 2>/dev/null | wc -l; }
 
 # source_killed WHERE HOW, target_killed WHERE WHOM: SIGKILL when a record comes; before commit the target never runs it

@@ -197,13 +197,16 @@ stayed 1 || not_ok "the guest went on all the time"
 answers() {
 	local words=$1 ok=0 other
 	port=$((20000 + RANDOM % 10000))
-	socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr" "SYSTEM:printf '$2'; sleep 60" 2>/dev/null &
+	# (socat has rules of its own about quotes and backslashes in a command.)
+	printf "printf '%s'\nsleep 60\n" "$2" >"$TMP/other"
+	socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr" "EXEC:bash $TMP/other" 2>/dev/null &
 	other=$!
 	shift 2
 	wait_for grep -q "0100007F:$(printf %04X "$port") 00000000:0000 0A" /proc/net/tcp
 	try 1 "$@" || ok=1
 	says "$TMP/move.log" "$words" || ok=1
 	kill "$other" $(pgrep -P "$other") 2>/dev/null
+	wait "$other" 2>/dev/null
 	stayed 1 || ok=1
 	return $ok
 }

@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Who runs the guest has its disks, and nobody else (row 15 of the fault matrix): after each failure the source, after a move
+# the target. (From "end" on its way to "prepared" nobody has them for a moment.)
+# shellcheck disable=SC2317 # functions are called by check
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/migrate.sh
+. tests/e2e/migrate.sh
+need_kvm
+
+truncate -s 1M "$TMP/disk" "$TMP/other"
+disk='[[disk]]
+path = "'$TMP'/disk"
+cache = "direct"
+[[disk]]
+path = "'$TMP'/other"
+readonly = true'
+
+# A guest that wants the same disk, on a third host.
+type=none vcpus=1
+host 3 "$disk"
+mv "$TMP/3.toml" "$TMP/thief.toml"
+thief() { CSVVMM_STATE_DIR=$TMP/s3 timeout 20 "$CSVVMM" run "$TMP/thief.toml" >"$TMP/thief.log" 2>&1 </dev/null; }
+taken() {
+	thief
+	[ $? -eq 1 ] && has "$TMP/thief.log" "disk: in use" && return 0
+	sed 's/^/# /' "$TMP/thief.log"
+	return 1
+}
+
+# free: the thief may have it now
+free() {
+	: >"$TMP/3.out"
+	CSVVMM_STATE_DIR=$TMP/s3 "$CSVVMM" run "$TMP/thief.toml" >"$TMP/thief.log" 2>&1 </dev/null &
+	host_pid[3]=$!
+	wait_for printed "$TMP/3.out" 3 && kill_host 3
+}
+
+still_ours() { fails "$@" && taken; }
+
+# source_killed WHERE: the guest is nowhere then
+source_killed() {
+	target_up 2 --once
+	via "$1" kill "${host_pid[1]}"
+	move 1 && { echo "# migrate says it moved"; return 1; }
+	off
+	host_ended 1 137 && host_ended 2 16
+}
+
+# while_held WHERE: when this record is on its way, nobody can open it
+while_held() {
+	local n
+	host 1 "$disk" && host 2 "$disk"
+	source_up 1
+	target_up 2 --once
+	via "$1" run "CSVVMM_STATE_DIR=$TMP/s3 timeout 20 $CSVVMM run $TMP/thief.toml >$TMP/thief.log 2>&1"
+	moves 0 1 && went 2 || return 1
+	off
+	n=$(grep -c "disk: in use" "$TMP/thief.log")
+	kill_host 2
+	[ "$n" -eq 1 ] || { sed 's/^/# /' "$TMP/thief.log"; return 1; }
+}
+
+for type in none csv2; do
+	vcpus=2
+	host 1 "$disk" && host 2 "$disk"
+	source_up 1
+	check "$type: the source has it" taken
+	before=("${BEFORE[@]}")
+	[ $type = none ] || before=("${BEFORE_CSV[@]}")
+	for where in T:answer "${before[@]}"; do
+		check "row 15: $type: cut at $where: it is the source's" still_ours "$where" cut
+	done
+	for where in S:end T:prepared; do
+		check "row 15: $type: silence at $where: it is the source's" still_ours "$where" stall
+	done
+	check "row 15: $type: killed at S:end: nobody's" source_killed S:end
+	check "row 15: $type: it is free" free
+	for where in S:start T:prepared T:running; do
+		check "row 15: $type: at $where it is somebody's" while_held "$where"
+	done
+	check "row 15: $type: after the target has ended it is free" free
+done
+
+# The page cache of another host would not see it.
+type=none
+host 1 "${disk/direct/host}" && host 2 "${disk/direct/host}"
+source_up 1
+target_up 2 --once
+check "a disk behind this host's page cache" eval 'moves 17 1 && has "$TMP/move.log" "writable and not cache =" && stayed 1'
+host_ended 2 16
+kill_host 1
+check "nothing is left behind" all_clean
+finish
