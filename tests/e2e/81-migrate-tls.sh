@@ -241,6 +241,38 @@ helper_of() {
 	for pid in $(pgrep -P "$1"); do [ -n "$(tcp_of "$pid")" ] && echo "$pid"; done
 }
 
+# flood N: so many at the door, 200 at a time; each says that 16 MB of ClientHello will follow, and sends 16 KiB of it
+flood() {
+	python3 - "$port" "$1" <<-'END'
+		import socket, sys
+		first = b"\x16\x03\x01\x40\x00" + b"\x01\xff\xff\xff" + b"\x03\x03" + bytes(16378)
+		held = []
+		for i in range(int(sys.argv[2])):
+		    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+		    s.setblocking(False)
+		    try:
+		        s.send(first)
+		    except OSError:
+		        pass
+		    held.append(s)
+		    if len(held) > 200:
+		        held.pop(0).close()
+	END
+}
+peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
+
+# The guest's host of before is not needed for this.
+host 2
+serve --psk "$K"
+listener=$(helper_of "${host_pid[2]}")
+was=$(peak "$listener")
+flood "${FLOOD:-400}"
+check "row 24: ${FLOOD:-400} at the door: the receiver takes no more than 8 MiB for all of them" \
+	[ "$(peak "$listener")" -le $((was + 8192)) ]
+check "row 22: none of them reached a VMM" [ "$(grep -c "is let in" "$TMP/2.log")" -eq 0 ]
+kill "${host_pid[2]}"
+wait "${host_pid[2]}"
+
 # no_crossing: with a migration under way, TCP is where the guest is not
 no_crossing() {
 	local pid ok=0 vmms helpers
