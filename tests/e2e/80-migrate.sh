@@ -151,6 +151,65 @@ check "csv2 on an AMD platform" refuses 17 "AMD"
 type=csv profile=hygon host 2
 kill_host 1
 
+# --- row 10: more than one at once ------------------------------------------------------
+
+type=none vcpus=1
+host 1 && host 2
+source_up 1
+sed 's/^name = "m"/name = "n"/; s|1\.out|4.out|' "$TMP/1.toml" >"$TMP/4.toml"
+sed 's/^name = "m"/name = "n"/; s|2\.out|5.out|' "$TMP/2.toml" >"$TMP/5.toml"
+: >"$TMP/4.out"
+CSVVMM_STATE_DIR=$TMP/s1 "$CSVVMM" run "$TMP/4.toml" >"$TMP/4.log" 2>&1 </dev/null &
+host_pid[4]=$!
+wait_for counts 4 5
+# to_itself: the host it is on waits for it
+to_itself() {
+	local status
+	CSVVMM_STATE_DIR=$TMP/s1 "$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/1.toml" \
+		>"$TMP/self.log" 2>&1 </dev/null &
+	host_pid[6]=$!
+	wait_for printed "$TMP/self.log" "waiting for guest m at port"
+	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/self.log")
+	move 1
+	status=$?
+	wait "${host_pid[6]}"
+	[[ $status =~ ^(1|17)$ ]] && has "$TMP/self.log" 'a guest named "m" runs already' && stayed 1
+}
+check "row 10: to the host it is on" to_itself
+# both_at_once: two guests of one host go to another one, at the same time
+both_at_once() {
+	local other first second
+	CSVVMM_STATE_DIR=$TMP/s2 "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/5.toml" >"$TMP/5.log" 2>&1 </dev/null &
+	host_pid[5]=$!
+	wait_for printed "$TMP/5.log" "waiting for guest n at port"
+	other=$(sed -n 's/.*waiting for guest n at port //p' "$TMP/5.log")
+	target_up 2
+	at 1 migrate --insecure --bandwidth 8M n "127.0.0.1:$other" >"$TMP/n.log" 2>&1 </dev/null &
+	second=$!
+	move 1 --bandwidth 8M
+	first=$?
+	wait "$second"
+	[ "$first $?" = "0 0" ] || { tail -n 3 "$TMP/move.log" "$TMP/n.log" | sed 's/^/# /'; return 1; }
+	host_ended 1 15 && host_ended 4 15 && went 2 && goes_on 5
+}
+check "row 10: two guests of one host at once" both_at_once
+line=(4 5)
+check "row 10: the other one has all it had, too" all_right
+CSVVMM_STATE_DIR=$TMP/s2 "$CSVVMM" kill n >/dev/null 2>&1
+host_ended 5 13
+kill_host 2
+
+# busy: while it is on its way, it can't be asked to go elsewhere
+host 1 && host 2
+source_up 1
+target_up 2
+via S:start run "CSVVMM_STATE_DIR=$TMP/s1 $CSVVMM migrate --insecure m 127.0.0.1:9 >$TMP/again 2>&1"
+check "row 10: a second move of the same guest, meanwhile: the first goes on" moves 0 1
+check "row 10: and the second is refused" grep -qi "under way\|refused\|busy" "$TMP/again"
+check "row 10: and the guest is there" went 2
+off
+kill_host 2
+
 # --- cancelled in each phase (row 5) ----------------------------------------------------
 
 # cancelled RECORD: while it is on its way
