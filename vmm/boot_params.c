@@ -180,8 +180,8 @@ static void fill_elf_header(struct setup_header *h, const struct boot_place *pla
 }
 
 /*
- * Linux reserves the page and shows it to root, by
- * /sys/kernel/boot_params/setup_data/0/data ([BOOT] 1.3, setup_data).
+ * Linux reserves the page and shows it to all (mode 0444), until somebody says
+ * chmod, by /sys/kernel/boot_params/setup_data/0/data ([BOOT] 1.3, setup_data).
  */
 int boot_write_setup_data(struct gmem *gm)
 {

@@ -207,7 +207,7 @@ const struct command cmd_launch_secret = {
 		"packet header and the ciphertext, 16 to 2048 bytes, as bytes or base64. ADDRESS\n"
 		"is where it goes in the guest's memory, a multiple of 16. Without it, Linux\n"
 		"shows the secret in /sys/kernel/boot_params/setup_data/0/data (not with\n"
-		"backend = \"model\").\n\n"
+		"backend = \"model\"), to all its users until its initrd does chmod 400.\n\n"
 		"  --force  even where it overwrites what was measured\n",
 };
 

@@ -220,6 +220,9 @@ case_owner() {
 	ended owner 0
 	guests=$((guests + 1))
 	check "owner: Linux shows the secret" has "$TMP/out" "SECRET $secret"
+	check "owner: to any user" has "$TMP/out" "PASS secret-open"
+	check "owner: to root alone, after chmod" has "$TMP/out" "PASS secret-closed"
+	check "owner: the guest's script is content" has "$TMP/out" "csvvmm-guest: test secret exit=0"
 }
 
 # --- another kernel ---------------------------------------------------------------
