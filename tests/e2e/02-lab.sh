@@ -79,7 +79,9 @@ case_arguments() {
 	refused 'amd, hygon or plain' lab/two --cpu intel true
 	refused 'not a writable folder' lab/two -o /proc/nowhere true
 	refused 'takes no arguments' lab/build all
-	refused 'takes no arguments' lab/guest -h
+	refused 'takes no arguments' lab/guest -x
+	expect 'lab/guest --help: 0' 0 "$TMP/out" lab/guest --help
+	check 'lab/guest --help: the words it obeys' has "$TMP/out" 'csvvmm.test=NAME'
 	refused 'takes no arguments' lab/selftests -h
 	refused 'takes no arguments' lab/build-qemu -h
 	refused 'usage:' lab/build-kernel --fast

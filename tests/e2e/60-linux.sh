@@ -115,6 +115,22 @@ END
 	check "hvc0: the line is on the console" has "$TMP/machine.out" 'HELLO from hvc0'
 }
 
+# --- the kit as a user starts it: a shell, and the power button -----------------
+
+case_kit() {
+	guest kit "" <<<'memory = "256M"'
+	if until_line kit 'shell ready'; then
+		tell 'echo sum=$((6 * 7)).'
+		check "kit: a shell on the console" until_line kit 'sum=42.'
+		check "kit: stop ends it" timeout $LIMIT "$CSVVMM" stop --wait kit
+	else
+		not_ok "kit: no shell"
+	fi
+	wait "$pid"
+	check "kit: exit status 0" [ $? -eq 0 ]
+	check "kit: by the button" has "$TMP/kit.out" 'csvvmm-guest: power button'
+}
+
 # --- disks that fail; huge pages; reboot ------------------------------------
 
 huge_free() { sed -n 's/^HugePages_Free: *//p' /proc/meminfo; }
@@ -270,5 +286,5 @@ run_case() {
 }
 
 # CASES is for whoever works on one of them.
-for c in ${CASES:-demo machine disks passt}; do run_case "$c"; done
+for c in ${CASES:-demo machine kit disks passt}; do run_case "$c"; done
 finish
