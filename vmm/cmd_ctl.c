@@ -382,8 +382,8 @@ static int wait_gone(const char *name, uint64_t seconds)
 		}
 		(void)nanosleep(&pause, NULL);
 	}
-	log_err("guest \"%s\" still runs after %" PRIu64 " seconds", name,
-		seconds);
+	log_err("guest \"%s\" still runs after %" PRIu64 " second%s", name,
+		seconds, seconds == 1 ? "" : "s");
 	return EXIT_FAILED;
 }
 

@@ -28,6 +28,7 @@ struct run {
 	bool have_vm; /* half-built, maybe */
 	struct control *control;
 	struct source signals;
+	int signal; /* that ends it, or 0 */
 };
 
 static void on_signal(struct source *src, uint32_t events)
@@ -39,6 +40,7 @@ static void on_signal(struct source *src, uint32_t events)
 	if (read(src->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
 	log_info("signal %u: ending the guest", si.ssi_signo);
+	run->signal = (int)si.ssi_signo;
 	machine_end(&run->vm.m, END_KILLED);
 }
 
@@ -82,6 +84,8 @@ static int run_prepare(struct run *run, const struct run_args *args)
 	r = control_claim(cfg, &run->control);
 	if (!r)
 		r = host_memory_check(cfg);
+	if (!r)
+		r = vm_csv_device(cfg);
 	/* Before the launch: the kernel pins the memory of an encrypted guest. */
 	if (!r)
 		r = sandbox_limits(cfg->memory, run_pins(args));
@@ -125,6 +129,16 @@ static void run_cleanup(struct run *run)
 	control_release(run->control);
 }
 
+static void log_end(const char *name, enum end_reason why, int sig, int status)
+{
+	if (why == END_KILLED && sig)
+		log_info("guest %s: ended by signal %d (exit status %d)", name,
+			 sig, status);
+	else
+		log_info("guest %s: %s (exit status %d)", name,
+			 vm_end_words(why), status);
+}
+
 int run_guest(void *arg)
 {
 	const struct run_args *args = arg;
@@ -132,8 +146,8 @@ int run_guest(void *arg)
 	struct run run = { .signals.fd = -1 };
 	int status = EXIT_FAILED;
 	enum end_reason why;
-	int r, sig;
 	bool untouched;
+	int r;
 	sigset_t set;
 
 	log_open();
@@ -152,9 +166,10 @@ int run_guest(void *arg)
 	why = END_NONE;
 	r = run_prepare(&run, args);
 	/* Not once the sandbox is entered. */
-	sig = r == -EINTR ? guardian_pending() : 0;
-	if (sig) {
-		log_info("signal %d: the launch is given up", sig);
+	if (r == -EINTR)
+		run.signal = guardian_pending();
+	if (r && run.signal) {
+		log_info("signal %d: the launch is given up", run.signal);
 		why = END_KILLED;
 	} else if (!r) {
 		/* Parsing and the filters took more than will be needed. */
@@ -170,8 +185,7 @@ int run_guest(void *arg)
 		status = RUN_UNTOUCHED;
 	} else if (why != END_NONE) {
 		status = vm_end_status(why);
-		log_info("guest %s: %s (exit status %d)", cfg->name,
-			 vm_end_words(why), status);
+		log_end(cfg->name, why, run.signal, status);
 	} else {
 		log_err("guest %s: not started (exit status %d)", cfg->name,
 			status);

@@ -196,6 +196,15 @@ static int ctl_stop(struct vm *vm, const json_t *req, json_t *reply,
 	if (!vm->board || vm->state == VM_ENDED)
 		return control_fail(err, -ENODEV, "the guest is %s",
 				    vm_state_name(vm->state));
+	/* Nobody would see it, and the guest would find it pressed. */
+	if (vm->state == VM_CREATED)
+		return control_fail(err, -EPROTO,
+				    "%s, it does not run; 'csvvmm kill %s' ends "
+				    "it",
+				    vm->wait_for_owner
+					    ? "waits for its owner"
+					    : "comes from another host",
+				    vm->cfg->name);
 	board_power_button(vm->board);
 	log_info("power button pressed");
 	json_object_set_new(reply, "pressed", json_true());

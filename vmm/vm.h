@@ -169,6 +169,8 @@ const char *vm_state_name(enum vm_state state);
  * Return: 0 or -errno, logged. open comes before the vCPUs, measure after
  * memory and registers are set. */
 int vm_csv_open(struct vm *vm);
+/* Before all else: has this host what @cfg needs? Return: 0 or -errno, logged */
+int vm_csv_device(const struct config *cfg);
 /* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
 int vm_csv_measure(struct vm *vm);

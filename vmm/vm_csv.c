@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An encrypted guest's launch as part of vm_init(). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/csv_kvm.h"
 #include "core/log.h"
+#include "core/util.h"
 #include "vmm/csv_host.h"
 #include "vmm/csv_model.h"
 #include "vmm/launch.h"
@@ -23,6 +26,32 @@ static void warn_model(void)
 		 colour ? "\033[1;31m" : "", colour ? "\033[0m" : "");
 }
 
+/* Return: @r */
+static int device_error(const struct config_csv *cfg, int r)
+{
+	bool none = r == -ENOENT || r == -ENXIO || r == -ENODEV;
+
+	if (r == -EMEDIUMTYPE)
+		log_err("/dev/sev is not the security processor's device, something else has its name; next: remove it, then modprobe -r ccp; modprobe ccp");
+	else
+		log_err("csv.type \"%s\": this host %s (/dev/sev: %s); next: 'csvvmm doctor', the lab (lab/run --cpu hygon csvvmm run FILE), or backend = \"model\"",
+			cfg->type == CONFIG_CSV_2 ? "csv2" : "csv",
+			none ? "has no security processor"
+			     : "does not let you use its security processor",
+			strerror(-r));
+	return r;
+}
+
+int vm_csv_device(const struct config *cfg)
+{
+	auto_fd int fd = -1;
+
+	if (!config_csv_real(&cfg->csv))
+		return 0;
+	fd = open("/dev/sev", O_RDWR | O_CLOEXEC);
+	return fd < 0 ? device_error(&cfg->csv, -errno) : 0;
+}
+
 static int open_backend(struct vm *vm, const struct csv_backend **ret_ops,
 			void **ret_be)
 {
@@ -38,17 +67,13 @@ static int open_backend(struct vm *vm, const struct csv_backend **ret_ops,
 		return r < 0 ? log_errno(r, "model of the security processor")
 			     : 0;
 	}
-	if ((cfg->profile == CONFIG_CSV_AMD) != csv_host_is_amd())
-		log_warn("csv.profile is for another maker's processor than this host's: 'measure' and 'attest' would expect another digest");
 	*ret_ops = &csv_kvm_backend;
 	r = csv_kvm_open(vm->m.vm_fd, ret_be);
-	if (r == -EMEDIUMTYPE) {
-		log_err("/dev/sev is not the security processor's device, something else has its name; next: remove it, then modprobe -r ccp; modprobe ccp");
-		return r;
-	}
-	return r < 0 ? log_errno(r,
-				 "/dev/sev ('csvvmm doctor' says what to do; backend = \"model\" needs none)")
-		     : 0;
+	if (r < 0)
+		return device_error(cfg, r);
+	if ((cfg->profile == CONFIG_CSV_AMD) != csv_host_is_amd())
+		log_warn("csv.profile is for another maker's processor than this host's: 'measure' and 'attest' would expect another digest");
+	return 0;
 }
 
 int vm_csv_open(struct vm *vm)

@@ -185,6 +185,17 @@ check "with the next step" has "$TMP/out" "next: "
 expect "only encrypted guests wait for an owner" 1 "$TMP/out" \
 	"$CSVVMM" run --wait-for-owner "$TMP/plain.toml"
 
+# No security processor: one line, and no warning about what would come later.
+if [ ! -e /dev/sev ]; then
+	guest sevless hello hygon
+	sed -i '/^backend/d' "$TMP/sevless.toml"
+	expect "no /dev/sev: not started" 1 "$TMP/out" prlimit --memlock=65536 "$CSVVMM" run "$TMP/sevless.toml"
+	check "no /dev/sev: says so, and what to do" has "$TMP/out" "this host has no security processor (/dev/sev: No such file or directory); next: 'csvvmm doctor', the lab (lab/run --cpu hygon csvvmm run FILE), or backend"
+	check "no /dev/sev: one line before the last" [ "$(wc -l <"$TMP/out")" -eq 2 ]
+else
+	skip "no /dev/sev" "there is one here"
+fi
+
 # A signal that is there before the launch, blocked as the VMM will have it: it
 # ends it, with the status that it has later.
 guest early idle hygon
@@ -197,6 +208,7 @@ END
 expect "SIGTERM during the launch ends it" 13 "$TMP/out" \
 	python3 "$TMP/early.py" "$CSVVMM" run "$TMP/early.toml"
 check "with words, and no error" has "$TMP/out" "signal 15: the launch is given up"
+check "and the last ones name it, too" last_words "$TMP/out" "guest early: ended by signal 15 (exit status 13)"
 check "that are no error's" [ "$(grep -c error "$TMP/out")" -eq 0 ]
 # A launch that takes long: a lock without a socket.
 cat >"$TMP/hold.py" <<'END'

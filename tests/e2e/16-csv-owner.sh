@@ -99,6 +99,8 @@ kill -KILL $client
 wait $client 2>/dev/null
 start early
 check "a client that died while it waited changes nothing" waits early
+refused "stop: nobody would see the button" 1 "guest \"early\": waits for its owner, it does not run; 'csvvmm kill early' ends it" \
+	"$CSVVMM" stop early
 
 # --- the report's nonce ------------------------------------------------------------
 

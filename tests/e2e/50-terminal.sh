@@ -68,7 +68,7 @@ clean_processes() { ! grep -lsz "^$TMP/.*toml" /proc/[0-9]*/cmdline >/dev/null; 
 
 terminal normal hello 0 'powered off'
 terminal keys idle 13 'killed by the operator'
-terminal term idle 13 'killed by the operator'
+terminal term idle 13 'ended by signal 15'
 terminal kill idle 14 'killed by signal 9'
 terminal sys idle 14 'the sandbox refused a system call'
 
