@@ -177,34 +177,57 @@ static int boot_check_same(int fd, const struct stat *was, const char *what,
 	return 0;
 }
 
-static int boot_load_bzimage(struct gmem *gm, int fd,
+/* Whole MiB for `memory`; an even number, which huge pages need. */
+static unsigned long long boot_enough(uint64_t end, uint64_t initrd)
+{
+	return align_up(align_up(end, PAGE_SIZE) + initrd, MIB(2)) >> 20;
+}
+
+static int boot_load_bzimage(struct gmem *gm, int fd, uint64_t initrd,
 			     const struct boot_kernel *k, struct boot_error *err)
 {
 	uint64_t low = boot_low_ram(gm);
 
+	if (!range_inside(k->load, k->init_size, 0, GMEM_HOLE_START))
+		return boot_fail(
+			err, -EINVAL,
+			"kernel: needs %llu MiB from address %llu MiB up: that is not below 3 GiB",
+			(unsigned long long)(k->init_size >> 20) + 1,
+			(unsigned long long)(k->load >> 20));
 	if (!range_inside(k->load, k->init_size, 0, low))
 		return boot_fail(
 			err, -EINVAL,
-			"kernel: needs %llu MiB from address %llu MiB up, but the guest has %llu MiB below 3 GiB; raise memory",
+			"memory: %llu MiB are too little: the kernel needs %llu MiB from address %llu MiB up; needed: memory = \"%lluM\" at least",
+			(unsigned long long)(low >> 20),
 			(unsigned long long)(k->init_size >> 20) + 1,
 			(unsigned long long)(k->load >> 20),
-			(unsigned long long)(low >> 20));
+			boot_enough(k->load + k->init_size, initrd));
 	return boot_read(gm, fd, k->payload_off, k->payload_size, k->load,
 			 "kernel", err);
+}
+
+/* 0: there is none, or it is told later why not. */
+static uint64_t boot_initrd_size(const struct boot_files *bf)
+{
+	struct stat st;
+
+	return bf->initrd_fd >= 0 && !fstat(bf->initrd_fd, &st)
+		       ? (uint64_t)st.st_size
+		       : 0;
 }
 
 /*
  * Parse and load the kernel, whatever its format.
  * @head: BOOT_HEAD_SIZE bytes, filled with the file's beginning
  */
-static int boot_load_kernel(struct gmem *gm, int fd, uint8_t *head,
-			    struct boot_kernel *k, struct boot_info *info,
-			    struct boot_error *err)
+static int boot_load_kernel(struct gmem *gm, const struct boot_files *bf,
+			    uint8_t *head, struct boot_kernel *k,
+			    struct boot_info *info, struct boot_error *err)
 {
 	struct boot_elf elf = { .n = 0 };
+	int r, fd = bf->kernel_fd;
 	struct stat st;
 	uint64_t size, len;
-	int r;
 
 	r = boot_fstat(fd, "kernel", &st, err);
 	if (r < 0)
@@ -217,7 +240,7 @@ static int boot_load_kernel(struct gmem *gm, int fd, uint8_t *head,
 
 	r = boot_parse_bzimage(head, len, size, k, err);
 	if (!r)
-		r = boot_load_bzimage(gm, fd, k, err);
+		r = boot_load_bzimage(gm, fd, boot_initrd_size(bf), k, err);
 	if (r == -ENOEXEC) {
 		r = boot_parse_elf(head, len, size, boot_low_ram(gm), k, &elf,
 				   err);
@@ -232,6 +255,23 @@ static int boot_load_kernel(struct gmem *gm, int fd, uint8_t *head,
 		return r;
 	boot_note_kernel(info, k, &elf);
 	return boot_check_same(fd, &st, "kernel", err);
+}
+
+static int boot_no_room(const struct boot_kernel *k, uint64_t bottom,
+			uint64_t size, uint64_t top, struct boot_error *err)
+{
+	uint64_t most = MIN((uint64_t)k->initrd_max + 1, GMEM_HOLE_START);
+	unsigned long long mib = (size >> 20) + 1;
+
+	if (bottom > most || size > most - bottom)
+		return boot_fail(
+			err, -ENOSPC,
+			"initrd: its %llu MiB do not fit between the kernel and %llu MiB, whatever the memory; needed: a smaller initrd",
+			mib, (unsigned long long)most >> 20);
+	return boot_fail(
+		err, -ENOSPC,
+		"memory: the initrd's %llu MiB do not fit between the kernel and %llu MiB; needed: memory = \"%lluM\" at least, or a smaller initrd",
+		mib, (unsigned long long)top >> 20, boot_enough(bottom, size));
 }
 
 /* As high as fits, but never where the kernel works before it has a map. */
@@ -250,11 +290,7 @@ static int boot_load_initrd(struct gmem *gm, int fd, const struct boot_kernel *k
 	size = (uint64_t)st.st_size;
 	top = align_down(top, PAGE_SIZE);
 	if (bottom > top || size > top - bottom)
-		return boot_fail(
-			err, -ENOSPC,
-			"initrd: %llu MiB does not fit between the kernel and %llu MiB; raise memory or use a smaller initrd",
-			(unsigned long long)(size >> 20) + 1,
-			(unsigned long long)(top >> 20));
+		return boot_no_room(k, bottom, size, top, err);
 	place->initrd = align_down(top - size, PAGE_SIZE);
 	place->initrd_size = size;
 	r = boot_read(gm, fd, 0, size, place->initrd, "initrd", err);
@@ -321,7 +357,7 @@ int boot_load(struct gmem *gm, const struct boot_files *bf,
 
 	if (!head)
 		return boot_fail(err, -ENOMEM, "kernel: out of memory");
-	r = boot_load_kernel(gm, bf->kernel_fd, head, &k, &info, err);
+	r = boot_load_kernel(gm, bf, head, &k, &info, err);
 	if (!r && bf->initrd_fd >= 0)
 		r = boot_load_initrd(gm, bf->initrd_fd, &k, &place, err);
 	if (!r)

@@ -292,7 +292,7 @@ static int measure(const struct measure_args *a, const struct config *cfg)
 	int c_bit;
 
 	if (cfg->csv.type == CONFIG_CSV_NONE) {
-		log_err("%s: a plain guest is not measured (no [csv] type)",
+		log_err("%s: a plain guest is not measured ([csv] type is \"none\", the default)",
 			a->file);
 		return EXIT_FAILED;
 	}
@@ -302,7 +302,7 @@ static int measure(const struct measure_args *a, const struct config *cfg)
 	if (measure_config(
 		    cfg, a->has_profile ? a->profile : measure_profile(&cfg->csv),
 		    a->host, (unsigned)c_bit, &m, &err) < 0) {
-		log_err("%s: %s (%s)", a->file, err.text, cfg->kernel);
+		log_err("%s: %s", a->file, err.text);
 		return EXIT_FAILED;
 	}
 	if (a->tik) {

@@ -231,6 +231,13 @@ static int read_root(struct config_draft *d)
 	return r;
 }
 
+static struct config_at where(const struct config_draft *d, const char *key)
+{
+	struct toml_pos at = config_pos(d, 0, key);
+
+	return (struct config_at){ at.line, at.column };
+}
+
 static int parse(struct config_draft *d, const char *text, size_t len)
 {
 	struct toml_error bad;
@@ -248,6 +255,10 @@ static int parse(struct config_draft *d, const char *text, size_t len)
 		config_say(d, bad.at, NULL, NULL, "%s", bad.text);
 		return r;
 	}
+	d->cfg.kernel_at = where(d, "kernel");
+	d->cfg.initrd_at = where(d, "initrd");
+	d->cfg.cmdline_at = where(d, "cmdline");
+	d->cfg.memory_at = where(d, "memory");
 	r = read_root(d);
 	return r < 0 ? r : config_check(d);
 }

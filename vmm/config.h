@@ -78,6 +78,11 @@ struct config_net {
 	uint8_t mac[6];
 };
 
+/* Where a key is written; its section where it is not. */
+struct config_at {
+	unsigned line, column;
+};
+
 /**
  * struct config - What guest.toml says, checked, defaults filled in
  *
@@ -103,6 +108,7 @@ struct config {
 	enum config_console console; /* default stdio */
 	char *console_path;
 	bool rng; /* default true; [rng] enabled = false takes it away */
+	struct config_at kernel_at, initrd_at, cmdline_at, memory_at;
 };
 
 /* One problem: "FILE:LINE:COL: what is wrong; what is allowed". */

@@ -5,16 +5,19 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/util.h"
 #include "vmm/config_draft.h"
+#include "vmm/launch.h"
+#include "vmm/launch_files.h"
 
 /*
- * Does this host have what the file names? Nothing is opened: opening a
- * device, FIFO or socket can have effects.
+ * Does this host have what the file names? Only what is a regular file is
+ * opened: opening a device, FIFO or socket can have effects.
  */
 
 enum {
@@ -239,23 +242,42 @@ static int check_readable(struct config_draft *d, unsigned table,
 	return path ? check_path(d, &pa, MAY_REGULAR, &st) : 0;
 }
 
+/* One of the owner's files: its size is known, all else the firmware will say. */
+static int check_blob(struct config_draft *d, unsigned table, const char *section,
+		      const char *key, const char *path, uint32_t want)
+{
+	struct path_at pa = { config_pos(d, table, key), section, key, path };
+	struct launch_blob blob = { 0 };
+	struct blob_error why = { "" };
+	int r = check_readable(d, table, section, key, path);
+
+	if (r < 0 || !path)
+		return r;
+	if (blob_load(path, want, LAUNCH_SECRET_MAX, &blob, &why) < 0)
+		return say_path(d, &pa, path, "can't be used: ", why.text);
+	free(blob.data);
+	return 0;
+}
+
 static int check_csv(struct config_draft *d)
 {
 	const struct config_csv *csv = &d->cfg.csv;
 	unsigned table = d->table[SECTION_CSV], i;
 	int r;
 
-	r = check_readable(d, table, "csv", "dh_cert", csv->dh_cert);
+	r = check_blob(d, table, "csv", "dh_cert", csv->dh_cert,
+		       LAUNCH_CERT_SIZE);
 	if (!r)
-		r = check_readable(d, table, "csv", "session", csv->session);
+		r = check_blob(d, table, "csv", "session", csv->session,
+			       LAUNCH_SESSION_SIZE);
 	for (i = 0; i < csv->n_secrets && !r; i++) {
 		const struct config_secret *s = &csv->secret[i];
 
-		r = check_readable(d, d->secret[i], "csv.secret", "header",
-				   s->header);
+		r = check_blob(d, d->secret[i], "csv.secret", "header",
+			       s->header, LAUNCH_HEADER_SIZE);
 		if (!r)
-			r = check_readable(d, d->secret[i], "csv.secret",
-					   "file", s->file);
+			r = check_blob(d, d->secret[i], "csv.secret", "file",
+				       s->file, 0);
 	}
 	return r;
 }

@@ -35,11 +35,12 @@ enum launch_state {
 	LAUNCH_STATES
 };
 
-#define LAUNCH_HEADER_SIZE 52
-#define LAUNCH_SECRET_MAX  16384u
-#define LAUNCH_REPORT_MAX  4096u
-#define LAUNCH_CERT_SIZE   2084u
-#define LAUNCH_CHAIN_SIZE  (3 * LAUNCH_CERT_SIZE)
+#define LAUNCH_HEADER_SIZE  52
+#define LAUNCH_SECRET_MAX   16384u
+#define LAUNCH_REPORT_MAX   4096u
+#define LAUNCH_CERT_SIZE    2084u
+#define LAUNCH_SESSION_SIZE 128u
+#define LAUNCH_CHAIN_SIZE   (3 * LAUNCH_CERT_SIZE)
 
 struct launch_blob {
 	uint8_t *data;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,7 +13,6 @@
 #include "vmm/base64.h"
 #include "vmm/launch.h"
 
-#define SESSION_SIZE 128u
 /* Base64 of the largest, with line ends. */
 #define TEXT_MAX 32768u
 
@@ -43,14 +44,21 @@ static ssize_t read_small(const char *path, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
-/* Return: @r */
-static int read_error(int r, const char *what, const char *path)
+/* Return: @r, with @why */
+static int blob_fail(struct blob_error *why, int r, const char *fmt, ...)
 {
-	if (r == -ENOTSUP)
-		log_err("%s %s: not a regular file", what, path);
-	else
-		(void)log_errno(r, "%s %s", what, path);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	va_end(ap);
 	return r;
+}
+
+static int read_fail(struct blob_error *why, int r)
+{
+	return blob_fail(why, r, "%s",
+			 r == -ENOTSUP ? "not a regular file" : strerror(-r));
 }
 
 int file_read(const char *what, const char *path, uint32_t max,
@@ -58,16 +66,19 @@ int file_read(const char *what, const char *path, uint32_t max,
 {
 	uint8_t *data = malloc(max);
 	ssize_t n = data ? read_small(path, (char *)data, max) : -ENOMEM;
+	struct blob_error why = { "empty" };
 
 	if (n > 0) {
 		*ret_b = (struct launch_blob){ data, (uint32_t)n };
 		return 0;
 	}
 	free(data);
-	if (n < 0)
-		return read_error((int)n, what, path);
-	log_err("%s %s: empty", what, path);
-	return -EINVAL;
+	if (n == -EFBIG)
+		blob_fail(&why, 0, "too large; allowed: 1 to %u bytes", max);
+	else if (n < 0)
+		read_fail(&why, (int)n);
+	log_err("%s %s: %s", what, path, why.text);
+	return n < 0 ? (int)n : -EINVAL;
 }
 
 static bool size_ok(size_t len, uint32_t want, uint32_t max)
@@ -79,36 +90,49 @@ static bool size_ok(size_t len, uint32_t want, uint32_t max)
  * Text first: base64 of one size can be bytes of another only where sizes may
  * vary, and then bytes that all are digits of base64 are no ciphertext.
  */
-int blob_read(const char *what, const char *path, uint32_t want, uint32_t max,
-	      struct launch_blob *ret_b)
+int blob_load(const char *path, uint32_t want, uint32_t max,
+	      struct launch_blob *ret_b, struct blob_error *why)
 {
 	auto_free char *text = malloc(2 * TEXT_MAX);
+	char have[32] = "too large";
 	size_t len = 0;
 	uint8_t *data;
 	ssize_t n;
 
 	if (!text)
-		return log_errno(-ENOMEM, "%s %s", what, path);
+		return read_fail(why, -ENOMEM);
 	data = (uint8_t *)text + TEXT_MAX;
 	n = read_small(path, text, TEXT_MAX);
-	if (n < 0)
-		return read_error((int)n, what, path);
-	if (base64_decode(text, (size_t)n, data, TEXT_MAX, &len) < 0 ||
-	    !size_ok(len, want, max)) {
+	if (n < 0 && n != -EFBIG)
+		return read_fail(why, (int)n);
+	if (n >= 0 && (base64_decode(text, (size_t)n, data, TEXT_MAX, &len) < 0 ||
+		       !size_ok(len, want, max))) {
 		len = (size_t)n;
 		memcpy(data, text, len);
 	}
-	if (!size_ok(len, want, max)) {
-		log_err("%s %s: %zu bytes; needed: %s%u bytes, or their base64",
-			what, path, len, want ? "" : "16 to ", want ? want : max);
-		return -EINVAL;
-	}
+	if (n >= 0)
+		snprintf(have, sizeof(have), "%zu bytes", len);
+	if (n < 0 || !size_ok(len, want, max))
+		return blob_fail(why, n < 0 ? (int)n : -EINVAL,
+				 "%s; needed: %s%u bytes, or their base64",
+				 have, want ? "" : "16 to ", want ? want : max);
 	ret_b->data = malloc(len);
 	if (!ret_b->data)
-		return log_errno(-ENOMEM, "%s %s", what, path);
+		return read_fail(why, -ENOMEM);
 	memcpy(ret_b->data, data, len);
 	ret_b->len = (uint32_t)len;
 	return 0;
+}
+
+int blob_read(const char *what, const char *path, uint32_t want, uint32_t max,
+	      struct launch_blob *ret_b)
+{
+	struct blob_error why = { "" };
+	int r = blob_load(path, want, max, ret_b, &why);
+
+	if (r < 0)
+		log_err("%s %s: %s", what, path, why.text);
+	return r;
 }
 
 int launch_read_files(struct launch *l)
@@ -121,7 +145,7 @@ int launch_read_files(struct launch *l)
 		r = blob_read("dh_cert", cfg->dh_cert, LAUNCH_CERT_SIZE, 0,
 			      &l->dh_cert);
 	if (!r && cfg->session)
-		r = blob_read("session", cfg->session, SESSION_SIZE, 0,
+		r = blob_read("session", cfg->session, LAUNCH_SESSION_SIZE, 0,
 			      &l->session);
 	for (i = 0; !r && i < cfg->n_secrets; i++) {
 		const struct config_secret *s = &cfg->secret[i];

@@ -8,6 +8,14 @@
 struct launch;
 struct launch_blob;
 
+struct blob_error {
+	char text[128];
+};
+
+/* As blob_read(), with @why in words instead of the log. */
+int blob_load(const char *path, uint32_t want, uint32_t max,
+	      struct launch_blob *ret_b, struct blob_error *why);
+
 /**
  * blob_read() - A small file of the owner's: bytes, or their base64 text
  * @what:	For the message

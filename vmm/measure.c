@@ -9,6 +9,9 @@
 
 #include "core/util.h"
 
+/* Where it is changes nothing about what fits where. */
+#define ANY_C_BIT 47
+
 static const struct {
 	const char *name, *words;
 } hosts[VMSA_HOSTS] = {
@@ -127,9 +130,19 @@ int measure_encryption(const struct config_csv *csv, unsigned c_bit,
 	return 1;
 }
 
-static int measure_loaded(const struct config *cfg, unsigned c_bit,
-			  struct measure *m, struct gmem *gm,
-			  struct boot_error *err)
+/* Messages of boot_open() name the file, those of boot_load() do not. */
+static void name_file(const struct config *cfg, struct boot_error *err)
+{
+	bool initrd = !strncmp(err->text, "initrd", strlen("initrd"));
+	size_t n = strlen(err->text);
+
+	snprintf(err->text + n, sizeof(err->text) - n, " (%s)",
+		 initrd ? cfg->initrd : cfg->kernel);
+}
+
+static int measure_load(const struct config *cfg, unsigned c_bit,
+			struct boot_info *ret_boot, struct gmem *gm,
+			struct boot_error *err)
 {
 	struct boot_encryption enc;
 	struct boot_opts opts = { .cmdline = cfg->cmdline, .n_vcpus = cfg->vcpus };
@@ -141,12 +154,37 @@ static int measure_loaded(const struct config *cfg, unsigned c_bit,
 		return r;
 	if (measure_encryption(&cfg->csv, c_bit, &enc))
 		opts.enc = &enc;
-	r = boot_load(gm, &files, &opts, &m->boot, err);
+	r = boot_load(gm, &files, &opts, ret_boot, err);
 	boot_close(&files);
+	if (r < 0)
+		name_file(cfg, err);
+	return r;
+}
+
+static int measure_loaded(const struct config *cfg, unsigned c_bit,
+			  struct measure *m, struct gmem *gm,
+			  struct boot_error *err)
+{
+	int r = measure_load(cfg, c_bit, &m->boot, gm, err);
+
 	if (r < 0)
 		return r;
 	r = measure_all(m, gm);
 	return r < 0 ? fail(err, r, "hash of the guest's memory") : 0;
+}
+
+int measure_layout(const struct config *cfg, struct boot_error *err)
+{
+	struct boot_info boot;
+	struct gmem gm;
+	int r = gmem_init(&gm, cfg->memory, false);
+
+	if (r < 0)
+		fail(err, r, "memory to load the guest into");
+	else
+		r = measure_load(cfg, ANY_C_BIT, &boot, &gm, err);
+	gmem_fini(&gm);
+	return r;
 }
 
 int measure_config(const struct config *cfg, enum psp_profile profile,

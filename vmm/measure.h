@@ -40,6 +40,10 @@ int measure_config(const struct config *cfg, enum psp_profile profile,
 		   enum vmsa_host host, unsigned c_bit, struct measure *ret_m,
 		   struct boot_error *err);
 
+/* Would `run` find place for all that it loads? Return: 0, or -errno with @err,
+ * which begins with the key that is to blame, or with other words */
+int measure_layout(const struct config *cfg, struct boot_error *err);
+
 /* The VMSA page of vCPU @id. */
 void measure_vmsa(const struct boot_info *boot, unsigned id,
 		  enum vmsa_host host, uint8_t page[VMSA_SIZE]);

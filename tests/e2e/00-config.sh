@@ -12,8 +12,11 @@ done
 
 # In a copy: its name is short, so no path in a message is cut.
 cp -r tests/config "$TMP/c"
+cp "$PWD/$BUILD/guest/hello.elf" "$TMP/c/files/kernel" # the checkout's is a text
 cd "$TMP/c" || exit 1
 chmod 755 "$TMP"
+# What [csv] names, by its size.
+for n in 2084 128 64 52; do head -c $n /dev/zero >files/$n.bin; done
 
 for f in pass-*.toml; do
 	expect "$f" 0 "$TMP/out" "$CSVVMM" check "$f"
@@ -69,7 +72,52 @@ bad "a file cut short" '1:' 'kernel="files/ker'
 bad "deep nesting" '1:' "x=$(printf '%20000s' '' | tr ' ' '[')"
 bad "a deep key" '1:' "x$(printf '%100000s' '' | sed 's/ /.x/g')=1"
 bad "a line of 1 MiB" '1:1: file too large' "name='$(printf '%1048576s' '' | tr ' ' x)'"
-rm bad.toml fifo files/link.img files/hard.img
+
+# What `run` would refuse when it loads the guest.
+echo 'no kernel at all' >files/text
+bad "a text file as kernel" '2:10: kernel: neither a bzImage nor an ELF file (truncated?) (' 'vcpus=1\nkernel = "files/text"\n'
+expect "a text file as kernel: not with --no-files" 0 "$TMP/out" "$CSVVMM" check --no-files bad.toml
+# [BOOT] 1.3: a bzImage that says it needs 100 MiB from 16 MiB on.
+python3 - files/large <<'END'
+import struct, sys
+b = bytearray(64 << 10)
+b[0x1f1], b[0x1fe:0x200] = 4, b"\x55\xaa"
+b[0x200:0x202], b[0x202:0x206] = b"\xeb\x6a", b"HdrS"
+struct.pack_into("<H", b, 0x206, 0x020f)
+b[0x211], b[0x234] = 1, 1
+struct.pack_into("<I", b, 0x22c, 0x7fffffff)
+struct.pack_into("<I", b, 0x230, 0x200000)
+struct.pack_into("<H", b, 0x236, 1)
+struct.pack_into("<I", b, 0x238, 2047)
+struct.pack_into("<Q", b, 0x258, 16 << 20)
+struct.pack_into("<I", b, 0x260, 100 << 20)
+struct.pack_into("<I", b, 0x1f4, (len(b) - 5 * 512) // 16)
+open(sys.argv[1], "wb").write(b)
+END
+bad "too little memory" '1:8: memory: 64 MiB are too little: ' 'memory="64M"\nkernel="files/large"\n'
+check "too little memory: the number" has "$TMP/out" 'memory = "116M" at least'
+printf 'memory="116M"\nkernel="files/large"\n' >bad.toml
+expect "so much is enough" 0 "$TMP/out" "$CSVVMM" check bad.toml
+truncate -s 5M files/initrd
+bad "too little memory for the initrd" '1:8: memory: ' 'memory="116M"\nkernel="files/large"\ninitrd="files/initrd"\n'
+check "too little for the initrd: the number" has "$TMP/out" 'memory = "122M" at least'
+bad "too little for both: the number, too" '1:8: memory: 64 MiB' 'memory="64M"\nkernel="files/large"\ninitrd="files/initrd"\n'
+check "too little for both: one number" has "$TMP/out" 'memory = "122M" at least'
+printf 'memory="122M"\nkernel="files/large"\ninitrd="files/initrd"\n' >bad.toml
+expect "so much is enough for both" 0 "$TMP/out" "$CSVVMM" check bad.toml
+truncate -s 3G files/huge
+bad "an initrd that never fits" '2:8: initrd ' "kernel='files/large'\ninitrd='files/huge'\n"
+
+csv='kernel="files/kernel"\n[csv]\ntype="csv2"\nbackend="model"\n'
+truncate -s 1M files/1M.bin
+bad "dh_cert: too large" '5:9: csv.dh_cert: "' "${csv}dh_cert='files/1M.bin'\nsession='files/128.bin'\n"
+check "dh_cert: what is allowed" has "$TMP/out" 'too large; needed: 2084 bytes, or their base64'
+bad "session: another size" '6:9: csv.session: "' "${csv}dh_cert='files/2084.bin'\nsession='files/64.bin'\n"
+check "session: what is allowed" has "$TMP/out" '64 bytes; needed: 128 bytes, or their base64'
+bad "a secret: too large" '7:37: csv.secret.file: "' \
+	"${csv}dh_cert='files/2084.bin'\nsession='files/128.bin'\nsecret=[{header='files/52.bin',file='files/1M.bin',addr=0}]\n"
+check "a secret: what is allowed" has "$TMP/out" 'too large; needed: 16 to 16384 bytes, or their base64'
+rm files/{text,large,initrd,huge,1M.bin} bad.toml fifo files/link.img files/hard.img
 ls -R >"$TMP/after"
 check "nothing was created" cmp "$TMP/before" "$TMP/after"
 

@@ -268,14 +268,14 @@ check "is told so" has "$TMP/out" "not a regular file"
 expect "an address that is none" 2 "$TMP/out" "$CSVVMM" launch-secret race "$TMP/h52" "$TMP/d64" 0x8z
 check "is told so, too" has "$TMP/out" "ADDRESS"
 
-# Files that no config check can know.
+# Of the wrong size, or of the right one and no keys.
 truncate -s 1T "$TMP/sparse"
 head -c 2084 /dev/urandom >"$TMP/cert"
 head -c 128 /dev/urandom >"$TMP/sess"
-for bad in sparse:sess:"too large" sess:sess:"needed: 2084" cert:cert:"needed: 128" cert:sess:LAUNCH_START; do
-	IFS=: read -r cert sess why <<<"$bad"
+for bad in sparse:sess:2:"too large" sess:sess:2:"needed: 2084" cert:cert:2:"needed: 128" cert:sess:1:LAUNCH_START; do
+	IFS=: read -r cert sess status why <<<"$bad"
 	guest bad hello hygon "$(printf 'dh_cert = "%s"\nsession = "%s"' "$cert" "$sess")"
-	expect "an owner's $cert and $sess" 1 "$TMP/out" "$CSVVMM" run "$TMP/bad.toml"
+	expect "an owner's $cert and $sess" "$status" "$TMP/out" "$CSVVMM" run "$TMP/bad.toml"
 	check "are refused with the reason" has "$TMP/out" "$why"
 done
 

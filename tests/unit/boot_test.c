@@ -347,7 +347,7 @@ static void no_room_for_kernel(void **state)
 	assert_int_equal(gmem_init(&fx->gm, MIB(24) - 4096, false), 0);
 	assert_int_equal(boot_open(&fx->bf, fx->kernel, NULL, &fx->err), 0);
 	assert_int_equal(load(fx, ""), -EINVAL);
-	speaks_of(fx, "raise memory");
+	speaks_of(fx, "memory = \"24M\" at least");
 	gmem_fini(&fx->gm);
 	assert_int_equal(gmem_init(&fx->gm, MIB(24), false), 0);
 	assert_int_equal(load(fx, ""), 0);
