@@ -68,6 +68,8 @@ int doctor_read_flag(const struct doctor *d, const char *path);
 
 /* Can a plain Linux guest run here? */
 bool doctor_can_run(const struct doctor *d);
+/* And one with encrypted memory and registers? */
+bool doctor_can_run_csv2(const struct doctor *d);
 const struct check *doctor_find(const struct doctor *d, const char *name);
 void doctor_print(const struct doctor *d, FILE *out);
 int doctor_print_json(const struct doctor *d, FILE *out);

@@ -45,7 +45,8 @@ void doctor_check_cpu(struct doctor *d, const struct doctor_cpu *cpu)
 	if (is_hygon(cpu))
 		words = "CSV guests, if the checks below agree";
 	else if (has_interface(cpu))
-		words = "SEV has CSV's interface; no CSV2 state replay";
+		words = "SEV and SEV-ES are its CSV and CSV2; it takes no saved "
+			"registers back, so a CSV2 guest can't be moved";
 	doctor_add(d, "cpu", CHECK_INFO, "%s: %s", cpu->vendor, words);
 	doctor_add(d, "hypervisor", CHECK_INFO, "%s",
 		   cpu->hypervisor ? "this host is a virtual machine"
@@ -85,7 +86,8 @@ static bool check_cpu_sev(struct doctor *d, const struct doctor_cpu *cpu)
 		doctor_next(c, "%s",
 			    cpu->hypervisor
 				    ? "a virtual machine rarely has it: use the "
-				      "bare host, or the lab"
+				      "bare host, or the lab: lab/run --cpu hygon "
+				      "build/csvvmm run FILE"
 				    : "needs a Hygon C86 (CSV) or AMD EPYC (SEV) "
 				      "processor");
 		return false;

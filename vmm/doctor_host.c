@@ -42,12 +42,12 @@ static void check_memlock(struct doctor *d)
 		return;
 	}
 	c = doctor_add(d, "memlock", CHECK_WARN,
-		       "RLIMIT_MEMLOCK is %" PRIu64 " KiB: an encrypted guest "
-		       "needs its memory plus 64 MiB%s",
-		       m.most >> 10,
-		       m.now ? " to wait for its owner or to migrate (it "
-			       "starts by CAP_IPC_LOCK)"
-			     : "");
+		       "RLIMIT_MEMLOCK is %" PRIu64 " KiB: %s", m.most >> 10,
+		       m.now ? "enough to start encrypted guests, as "
+			       "CAP_IPC_LOCK helps then; to wait for its owner "
+			       "or to migrate, one needs its memory plus 64 MiB"
+			     : "an encrypted guest needs its memory plus 64 "
+			       "MiB");
 	doctor_next(c, "ulimit -Hl unlimited, limits.conf memlock, or "
 		       "LimitMEMLOCK=infinity");
 }

@@ -139,7 +139,7 @@ static void check_interpreted(struct doctor *d, double rate)
 		rate / 1e6);
 
 	doctor_next(c, "tiny test guests only; Linux guests need the lab: "
-		       "lab/run csvvmm run FILE");
+		       "lab/run build/csvvmm run FILE");
 }
 
 void doctor_check_execution(struct doctor *d, const struct doctor_probe *p,
@@ -159,8 +159,8 @@ void doctor_check_execution(struct doctor *d, const struct doctor_probe *p,
 				  "the probe guest did not get through a short "
 				  "loop (KVM exit %u)",
 				  p->loop_exit);
-		doctor_next(c, "use another host, or the lab: lab/run csvvmm "
-			       "run FILE");
+		doctor_next(c, "use another host, or the lab: lab/run "
+			       "build/csvvmm run FILE");
 	} else if (p->sse_exit != KVM_EXIT_HLT) {
 		check_interpreted(d, rate);
 	} else if (rate < SLOW_PER_SECOND) {

@@ -136,6 +136,46 @@ const struct check *doctor_find(const struct doctor *d, const char *name)
 	return NULL;
 }
 
+/* As it is, for a CSV2 guest: NULL, or what it lacks. */
+static const struct check *lacks_csv2(const struct doctor *d)
+{
+	static const char *const needed[] = { "csv", "csv2", "asids-csv2",
+					      "dev-sev" };
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
+		const struct check *c = doctor_find(d, needed[i]);
+
+		if (c && c->status == CHECK_MISSING)
+			return c;
+	}
+	for (i = 0; i < d->n; i++) {
+		if (d->check[i].blocks)
+			return &d->check[i];
+	}
+	return NULL;
+}
+
+bool doctor_can_run_csv2(const struct doctor *d)
+{
+	const struct check *csv2 = doctor_find(d, "csv2");
+
+	return csv2 && csv2->status == CHECK_OK && !lacks_csv2(d);
+}
+
+static void print_csv2(const struct doctor *d, FILE *out)
+{
+	const struct check *c = lacks_csv2(d);
+
+	if (doctor_can_run_csv2(d))
+		fprintf(out, "A CSV2 guest can run here.\n");
+	else
+		fprintf(out,
+			"A CSV2 guest can not run here as it is%s%s.\n"
+			"In the lab it can: lab/run --cpu hygon build/csvvmm run FILE\n",
+			c ? ": " : "", c ? c->detail : "");
+}
+
 void doctor_print(const struct doctor *d, FILE *out)
 {
 	unsigned i;
@@ -152,6 +192,7 @@ void doctor_print(const struct doctor *d, FILE *out)
 		doctor_can_run(d)
 			? "A plain Linux guest can run here."
 			: "A plain Linux guest can not run here as it is.");
+	print_csv2(d, out);
 }
 
 int doctor_print_json(const struct doctor *d, FILE *out)
@@ -173,6 +214,8 @@ int doctor_print_json(const struct doctor *d, FILE *out)
 	json_object_set_new(all, "version", json_string(CSVVMM_VERSION));
 	json_object_set_new(all, "can_run_linux",
 			    json_boolean(doctor_can_run(d)));
+	json_object_set_new(all, "can_run_csv2",
+			    json_boolean(doctor_can_run_csv2(d)));
 	json_object_set_new(all, "checks", checks);
 	r = json_dumpf(all, out, JSON_ENSURE_ASCII | JSON_INDENT(2));
 	fputc('\n', out);

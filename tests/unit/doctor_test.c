@@ -224,6 +224,42 @@ static void test_dev_sev(void **state)
 	expect("dev-sev", CHECK_MISSING);
 }
 
+static void test_can_run_csv2(void **state)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	assert_false(doctor_can_run_csv2(&fx.d));
+	csv();
+	assert_true(doctor_can_run_csv2(&fx.d));
+	doctor_print(&fx.d, f);
+	fflush(f);
+	assert_non_null(strstr(text, "\nA CSV2 guest can run here.\n"));
+
+	/* One that lets no guest run at all. */
+	doctor_blocks(&fx.d, "kvm", "no KVM");
+	assert_false(doctor_can_run_csv2(&fx.d));
+	doctor_print(&fx.d, f);
+	fclose(f);
+	assert_non_null(strstr(text, "\nA CSV2 guest can not run here as it is: "
+				     "no KVM.\n"));
+	assert_non_null(strstr(text, ": lab/run --cpu hygon build/csvvmm run "
+				     "FILE\n"));
+	free(text);
+
+	/* The processor, the kernel or its parameter. */
+	fx.cpu.sev[0] = 0x02;
+	csv();
+	assert_false(doctor_can_run_csv2(&fx.d));
+	fx.cpu.sev[0] = SEV_EAX;
+	fx.d.root = "/nowhere";
+	csv();
+	expect("csv2", CHECK_MISSING);
+	assert_false(doctor_can_run_csv2(&fx.d));
+}
+
 static void execution(struct doctor_probe p, bool hypervisor)
 {
 	fx.d.n = 0;
@@ -378,6 +414,7 @@ static void test_json(void **state)
 	fclose(f);
 	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	assert_true(json_is_false(json_object_get(j, "can_run_linux")));
+	assert_true(json_is_false(json_object_get(j, "can_run_csv2")));
 	c = json_array_get(json_object_get(j, "checks"), 0);
 	assert_string_equal(json_string_value(json_object_get(c, "status")),
 			    "ok");
@@ -415,23 +452,15 @@ static void test_host_bare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_csv_ready),
-		T(test_csv_no_processor),
-		T(test_csv_firmware_off),
-		T(test_csv_parameter_off),
-		T(test_csv_kvm_refuses),
-		T(test_csv_no_es_asids),
-		T(test_csv_strange_cpuid),
-		T(test_asids_in_use),
-		T(test_dev_sev),
-		T(test_execution),
-		T(test_no_kvm),
-		T(test_probe_here),
-		T(test_nothing_is_not_ready),
-		T(test_table_full),
-		T(test_long_texts),
-		T(test_read_key),
-		T(test_json),
+		T(test_csv_ready),	   T(test_csv_no_processor),
+		T(test_csv_firmware_off),  T(test_csv_parameter_off),
+		T(test_csv_kvm_refuses),   T(test_csv_no_es_asids),
+		T(test_csv_strange_cpuid), T(test_asids_in_use),
+		T(test_dev_sev),	   T(test_can_run_csv2),
+		T(test_execution),	   T(test_no_kvm),
+		T(test_probe_here),	   T(test_nothing_is_not_ready),
+		T(test_table_full),	   T(test_long_texts),
+		T(test_read_key),	   T(test_json),
 		T(test_host_bare),
 	};
 
