@@ -192,13 +192,62 @@ int fail(toml_error *err, int r, toml_pos at, const char *why)
 	return r;
 }
 
+/*
+ * The commonest faults in plain words, by what is in toml++'s. A control byte
+ * in a text can only be the line's end: toml_scan() has refused all others.
+ */
+struct {
+	const char *where, *what, *plain;
+} const plain_words[] = {
+	{ " string", "control char", "a text is not closed: the quote at its end is missing" },
+	{ " string", "end-of-file", "a text is not closed: the quote at its end is missing" },
+	{ "", "could not determine value", "no value; allowed: a number, true, false, a text in quotes" },
+	{ "", "expected value", "no value; allowed: a number, true, false, a text in quotes" },
+	{ "", "expected digit", "no number; allowed: digits, or a text in quotes" },
+	{ "key-value", "expected '='", "a key without '='; allowed: KEY = VALUE" },
+	{ "key-value", "expected a comment", "more after the value; allowed: one KEY = VALUE a line" },
+	{ "table header", "expected ']'", "a section is not closed: the ']' is missing" },
+	{ "array", "closing ']'", "a list is not closed: ',' or ']' is missing" },
+};
+
+/* Return: whether the text is about a key that is there twice */
+bool set_twice(toml_error *err, std::string_view words)
+{
+	auto from = words.find("redefine") == words.npos ? words.npos
+							 : words.find('\'');
+	auto to = words.rfind('\'');
+
+	if (from == words.npos || to <= from)
+		return false;
+	std::snprintf(err->text, sizeof(err->text),
+		      "%.*s: set twice; allowed: once",
+		      static_cast<int>(std::min<size_t>(to - from - 1, 100)),
+		      words.data() + from + 1);
+	return true;
+}
+
+bool say_plainly(toml_error *err, std::string_view words)
+{
+	if (set_twice(err, words))
+		return true;
+	for (auto &p : plain_words) {
+		if (words.find(p.where) == words.npos ||
+		    words.find(p.what) == words.npos)
+			continue;
+		std::snprintf(err->text, sizeof(err->text), "%s", p.plain);
+		return true;
+	}
+	return false;
+}
+
 int fail(toml_error *err, const toml::parse_error &e)
 {
 	auto words = e.description();
 	auto len = static_cast<int>(std::min<size_t>(words.length(), 220));
 
-	std::snprintf(err->text, sizeof(err->text), "%.*s; allowed: TOML 1.0",
-		      len, words.data());
+	if (!say_plainly(err, words))
+		std::snprintf(err->text, sizeof(err->text),
+			      "%.*s; allowed: TOML 1.0", len, words.data());
 	err->at = pos_or(pos_of(e.source()), { 1, 1 });
 	return -EINVAL;
 }
