@@ -268,7 +268,7 @@ static int verify_cek(const struct psp_suite *s, const struct attest_certs *c,
 	e = verify_roots(s, c, (*ret_cek)->data);
 	if (e < 0)
 		*ret_why = e == -ENOENT
-				   ? "no root, or no HSK (ASK) certificate, was given"
+				   ? "no root, or no HSK (ASK) certificate, was given; next: --root FILE (--root model in the lab and with backend = \"model\")"
 				   : "the CEK does not lead to a trusted root";
 	return e == -EINVAL ? -EBADMSG : e;
 }

@@ -290,7 +290,7 @@ for p in hygon amd; do
 	end own$p
 
 	# Sessions for something else.
-	refused "$p: no root" 1 "NOT VERIFIED" "$CSVVMM" owner-session --policy 5 --dir "$TMP/none" "$TMP/plat$p.json"
+	refused "$p: no root" 1 'was given; next: --root FILE (--root model in the lab and with backend = "model")' "$CSVVMM" owner-session --policy 5 --dir "$TMP/none" "$TMP/plat$p.json"
 	jq '.pdh |= (.[0:100] + (if .[100:101] == "A" then "B" else "A" end) + .[101:])' "$TMP/plat$p.json" >"$TMP/lie.json"
 	expect "$p: a PDH with another bit" 1 "$TMP/out" "$CSVVMM" owner-session --root model --policy 5 \
 		--dir "$TMP/none" "$TMP/lie.json"

@@ -223,6 +223,11 @@ case_owner() {
 	check "owner: to any user" has "$TMP/out" "PASS secret-open"
 	check "owner: to root alone, after chmod" has "$TMP/out" "PASS secret-closed"
 	check "owner: the guest's script is content" has "$TMP/out" "csvvmm-guest: test secret exit=0"
+	[ "$maker" = hygon ] || return 0
+	awk '/^## /{ f = /In the lab/ } f && /^```/ { n++; next } f && n == 1' docs/OWNER.md >"$TMP/block"
+	expect "owner: the document's script, in the lab" 0 "$TMP/out" timeout -k 5 "$LIMIT" bash -eu "$TMP/block"
+	guests=$((guests + 1))
+	check "owner: the document's script: the secret" has "$TMP/out" "SECRET open sesame"
 }
 
 # --- another kernel ---------------------------------------------------------------
