@@ -77,6 +77,7 @@ linux() {
 		check "$name: $what" has "$TMP/out" "PASS $what"
 	done
 	sed -n 's/^PASS sev /# /p' "$TMP/out"
+	[ -z "${4:-}" ] || check "$name: no modules, and no word about them" [ "$(grep -c 'cannot load' "$TMP/out")" -eq 0 ]
 }
 
 # How many vCPUs: all of it, on both machines, with FULL=1 (make soak), else a part.
