@@ -107,19 +107,16 @@ static void explain(int r, const char *name)
 
 	switch (r) {
 	case -ENOENT:
-		log_err("no guest named \"%s\" is running; 'csvvmm list' shows "
-			"those that are",
+		log_err("no guest named \"%s\" is running; 'csvvmm list' shows those that are",
 			name);
 		return;
 	case -EINPROGRESS:
-		log_err("guest \"%s\" is being launched, or is ending (process %d); "
-			"'csvvmm kill %s' gives its launch up",
+		log_err("guest \"%s\" is being launched, or is ending (process %d); 'csvvmm kill %s' gives its launch up",
 			name, guest_pid(name), name);
 		return;
 	case -ETIMEDOUT:
 		pid = guest_pid(name);
-		log_err("guest \"%s\" does not answer; its process is %d "
-			"(stopped, or stuck: 'kill -9 %d' ends it)",
+		log_err("guest \"%s\" does not answer; its process is %d (stopped, or stuck: 'kill -9 %d' ends it)",
 			name, pid, pid);
 		return;
 	default:
@@ -319,10 +316,15 @@ static void print_exits(json_t *answer)
 
 static void print_csv(const json_t *csv)
 {
+	const char *launch = get_text(csv, "launch");
+
 	if (!json_is_object(csv))
 		return;
+	/* "finished" sounds as if the guest were. */
+	if (!strcmp(launch, "finished"))
+		launch = "launched";
 	printf("%-14s %s (%s), %s\n", "csv", get_text(csv, "type"),
-	       get_text(csv, "backend"), get_text(csv, "launch"));
+	       get_text(csv, "backend"), launch);
 	printf("%-14s %s\n", "launch digest", get_text(csv, "digest"));
 	if (json_is_integer(json_object_get(csv, "shared_pages")))
 		printf("%-14s %lld, %s\n", "shared pages",
@@ -417,8 +419,7 @@ static int act(const struct command *cmd, int argc, char **argv)
 	if (cmd == &cmd_status)
 		return args.json ? print_json(answer) : print_status(answer);
 	if (cmd == &cmd_stop && !strcmp(get_text(answer, "state"), "paused"))
-		log_warn("guest \"%s\" is paused: it sees the power button "
-			 "when it is resumed",
+		log_warn("guest \"%s\" is paused: it sees the power button when it is resumed",
 			 args.name);
 	json_decref(answer);
 	return args.wait_s ? wait_gone(args.name, args.wait_s) : EXIT_OK;
@@ -478,7 +479,6 @@ const struct command cmd_resume = {
 	.args = "NAME",
 	.summary = "let a paused guest go on",
 	.run = resume_main,
-	.help = NULL,
 };
 
 const struct command cmd_stop = {

@@ -162,15 +162,13 @@ int vm_resume(struct vm *vm);
 /* Words for `end_reason`, and the exit status that `csvvmm run` gives. */
 const char *vm_end_words(enum end_reason why);
 int vm_end_status(enum end_reason why);
-
 const char *vm_state_name(enum vm_state state);
 
 /* vmm/vm_csv.c: steps of vm_init() for an encrypted guest; nothing for others.
- * Return: 0 or -errno, logged. open comes before the vCPUs, measure after
- * memory and registers are set. */
-int vm_csv_open(struct vm *vm);
-/* Before all else: has this host what @cfg needs? Return: 0 or -errno, logged */
+ * Return: 0 or -errno, logged. device, whether this host has one, comes before
+ * all else, open before the vCPUs, measure after memory and registers are set. */
 int vm_csv_device(const struct config *cfg);
+int vm_csv_open(struct vm *vm);
 /* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
 int vm_csv_measure(struct vm *vm);

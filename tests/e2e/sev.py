@@ -212,13 +212,15 @@ LAUNCH = {0x30: "LAUNCH_START", 0x31: "LAUNCH_UPDATE_DATA", 0x32: "LAUNCH_UPDATE
 def counts():
     """What the security processor did since the machine started, a line each."""
     regs = window()
+    launch = {name: regs[(0x1a000 + 8 * number) // 8] for number, name in LAUNCH.items()}
     print(f"commands {regs[0x18100 // 8]}")
     print(f"mailbox {regs[0x18110 // 8]}")
     print(f"busy {regs[0x18150 // 8]}")
     print(f"hashed {regs[0x18140 // 8]}")
     print(f"encrypted {regs[0x18148 // 8]}")
-    for number, name in LAUNCH.items():
-        print(f"{name} {regs[(0x1a000 + 8 * number) // 8]}")
+    for name, count in launch.items():
+        print(f"{name} {count}")
+    print(f"other {regs[0x18100 // 8] - sum(launch.values())}")
 
 
 if __name__ == "__main__":
