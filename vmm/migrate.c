@@ -251,6 +251,19 @@ static uint32_t batch_flags(const struct vm *vm)
 	return flags & CSV_BATCH_MORE;
 }
 
+/* KVM answers for a vCPU between two runs only, and one that idles is in one run for as long as it does. */
+static int describe(struct vm *vm, struct mig_machine *ret_d)
+{
+	bool paused = vm->state == VM_PAUSED;
+	int r = vm_pause(vm);
+
+	if (!r)
+		r = vm_describe(vm, ret_d);
+	if (!paused)
+		(void)vm_resume(vm);
+	return r;
+}
+
 static int prepare(struct vm *vm, struct vm_migration *g,
 		   const struct migrate_args *a, char *why)
 {
@@ -268,7 +281,7 @@ static int prepare(struct vm *vm, struct vm_migration *g,
 		r = migrate_trust_init(&g->trust, model, a->fd[MIGRATE_ROOT],
 				       a->fd[MIGRATE_CERTS], why);
 	}
-	return r < 0 ? r : vm_describe(vm, &g->s.own);
+	return r < 0 ? r : describe(vm, &g->s.own);
 }
 
 int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why)
