@@ -9,6 +9,8 @@
 #include "core/csv_kvm.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "psp/cert.h"
+#include "psp/suite.h"
 #include "vmm/csv_host.h"
 #include "vmm/csv_model.h"
 #include "vmm/launch.h"
@@ -140,6 +142,21 @@ int vm_csv_measure(struct vm *vm)
 	return r;
 }
 
+/*
+ * The source will look at the same, and refuse; here it can be told before one
+ * comes. It also lets the library of cryptography read its configuration: when
+ * the guest moves on from here it is needed, and there are no files any more.
+ */
+static void check_own_chain(const struct vm *vm)
+{
+	const struct launch *l = vm->launch;
+	const struct psp_suite *suite = psp_suite(measure_profile(l->cfg));
+
+	if (l->pdh.len != PSP_CERT_SIZE || l->chain.len != PSP_CHAIN_SIZE ||
+	    psp_chain_verify(suite, l->pdh.data, l->chain.data) < 0)
+		log_warn("the certificates of this host's security processor are no chain: whoever sends a guest will refuse");
+}
+
 int vm_csv_incoming(struct vm *vm)
 {
 	int r;
@@ -147,7 +164,11 @@ int vm_csv_incoming(struct vm *vm)
 	if (!vm->launch)
 		return 0;
 	r = add_vcpus(vm);
-	return r < 0 ? r : launch_incoming(vm->launch, &vm->m.gmem, &vm->boot);
+	if (!r)
+		r = launch_incoming(vm->launch, &vm->m.gmem, &vm->boot);
+	if (!r)
+		check_own_chain(vm);
+	return r;
 }
 
 void vm_csv_close(struct vm *vm)

@@ -1,0 +1,291 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tier 3: Linux guests that move between two machines of the lab, each with its own kernel and security processor, and
+# back: plain, CSV and CSV2. Machine A has this script's checks; B does what A tells it. The guest is tests/e2e/guest/moves:
+# a disk that both machines have, and a TCP connection to a peer on A. Nothing is timed; the limits only end what hangs.
+# shellcheck disable=SC2317 # functions: called by name
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+if [ -n "${SAN:-}" ]; then
+	skip "migration of encrypted guests" "sanitizer build: tiers 1 and 2 only"
+	finish
+fi
+if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
+	export LAB_QEMU
+	kit=$(lab/guest) && LAB_KERNEL=${LAB_KERNEL:-$(lab/build-kernel)/vmlinux} || exit 1
+	export LAB_KERNEL
+	rm -rf "$TMP"
+	n=0 bad=0 seconds=1200
+	[ -z "${FULL:-}" ] || seconds=3600
+	for cpu in ${CPUS:-hygon ${FULL:+amd}}; do
+		out=$(mktemp)
+		lab/two --cpu "$cpu" --coherency count -m 3G -t "$seconds" -- env "BUILD=$BUILD" "KIT=$kit" "CASES=${CASES:-}" \
+			"FULL=${FULL:-}" "FROM=$n" bash tests/e2e/83-migrate-lab.sh | sed -u 's/^A: //; s/^B: /# B: /' | tee "$out"
+		[ "${PIPESTATUS[0]}" = 0 ] || bad=1
+		n=$((n + $(grep -cE '^(not )?ok ' "$out")))
+		rm -f "$out"
+	done
+	echo "1..$n"
+	exit "$bad"
+fi
+
+# --- two machines ---------------------------------------------------------------
+
+A=10.0.3.1 B=10.0.3.2 guest_ip=10.0.3.15
+T=/tmp/move # same on both; each in its own memory
+mkdir -p -m 700 $T $T/state
+
+# Both have the guest's link in one bridge with the line between them.
+bridge() {
+	ip link add br0 address "$(cat /sys/class/net/eth0/address)" type bridge
+	ip link set br0 up
+	ip tuntap add tap0 mode tap
+	ip link set tap0 master br0 up
+	ip addr flush dev eth0 # its address becomes the bridge's, too
+	ip link set eth0 mtu 60000 master br0 # each packet costs an emulator a lot
+	ip link set br0 mtu 60000
+	ip addr add "$1/24" dev br0
+}
+
+# What is in a cgroup of its own shows how many ASIDs it has.
+asid_group() {
+	echo +misc >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir /sys/fs/cgroup/guests
+	echo $$ >/sys/fs/cgroup/guests/cgroup.procs
+}
+
+if [ "$LAB_ROLE" = B ]; then
+	asid_group
+	bridge $B
+	export CSVVMM CSVVMM_STATE_DIR=$T/state KIT LAB_CPU
+	exec socat -t 600 TCP-LISTEN:7777 EXEC:bash
+fi
+asid_group
+bridge $A
+CSVVMM_STATE_DIR=$T/state
+tap_n=${FROM:-0}
+maker=$LAB_CPU
+LIMIT=${LIMIT:-240}
+
+ok() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $maker: $*"; }
+not_ok() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $maker: $*"; }
+
+coproc far { socat -t 600 - TCP:$B:7777,retry=100,interval=0.3; }
+exec 7>&"${far[1]}" 8<&"${far[0]}"
+far_pid=$!
+
+# on A|B COMMAND...: a shell's command there; its output and status
+on() {
+	local where=$1 line
+	shift
+	if [ "$where" = A ]; then
+		bash -c "$*"
+		return
+	fi
+	printf '( %s\n) </dev/null\nprintf "\\n@%%d\\n" $?\n' "$*" >&7
+	while read -r line <&8; do
+		case $line in
+		'') ;;
+		@*) return "${line#@}" ;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done
+	return 1
+}
+
+other() { [ "$1" = A ] && echo B || echo A; }
+address() { [ "$1" = A ] && echo $A || echo $B; }
+
+cleanup() {
+	local pid
+	exec 7>&- 8<&-
+	wait "$far_pid"
+	for pid in $(jobs -pr); do kill -9 "$pid"; done 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$TMP"
+}
+
+# --- the guest -------------------------------------------------------------------
+
+text=tnatropmi-yrev-terces
+
+# toml TYPE VCPUS [CMDLINE] [POLICY]: the same on both machines
+toml() {
+	cat >"$TMP/m.toml" <<-END
+		name = "m"
+		vcpus = $2
+		memory = "${memory:-256M}"
+		kernel = "$KIT/vmlinuz"
+		initrd = "$KIT/initrd.img"
+		cmdline = "console=ttyS0 quiet ip4=$guest_ip/24 peer=$A:5001 marker=$text csvvmm.test=moves ${3:-}"
+		[console]
+		file = "$T/out"
+		[[disk]]
+		path = "/dev/vdb"
+		cache = "direct"
+		[[net]]
+		tap = "tap0"
+	END
+	[ "$1" = none ] || printf '[csv]\ntype = "%s"\nprofile = "%s"\npolicy = [%s]\n' "$1" "$maker" "${4:-}" >>"$TMP/m.toml"
+	cp "$TMP/m.toml" $T/m.toml
+	on B "base64 -d <<<'$(base64 -w0 $T/m.toml)' >$T/m.toml"
+	type=$1
+	: >$T/all
+}
+
+# vmm A|B COMMAND [ARGUMENT]...: csvvmm there, in the background; its status is in $T/status then
+vmm() {
+	local where=$1
+	shift
+	on "$where" "rm -f $T/status; : >$T/out; : >$T/log
+		(setsid $CSVVMM $* $T/m.toml; echo \$? >$T/status) >$T/log 2>&1 </dev/null &"
+}
+
+# vmm_ended A|B STATUS
+vmm_ended() {
+	local got
+	wait_for on "$1" "[ -s $T/status ]" || return 1
+	got=$(on "$1" cat $T/status)
+	[ "$got" = "$2" ] && return 0
+	echo "# csvvmm on $1 ended with $got, not $2:"
+	on "$1" tail -n 5 $T/log $T/out | sed 's/^/# /'
+	return 1
+}
+
+peer_up() {
+	rm -f "$TMP/order" "$TMP/peer"
+	python3 tests/e2e/movepeer.py $A 5001 "$TMP/peer" "$TMP/order" &
+	peer=$!
+	wait_for test -s "$TMP/peer"
+}
+
+turns() { tail -n 1 "$TMP/peer" 2>/dev/null | grep -E '^[0-9]+$' || echo 0; }
+turned() { [ "$(turns)" -ge "$1" ]; }
+goes_on() {
+	local n
+	n=$(turns)
+	wait_for turned $((n + 2)) && return 0
+	tail -n 3 "$TMP/peer" | sed 's/^/# peer: /'
+	return 1
+}
+
+# order WORDS: the guest does that, and prints TEXT on machine A|B
+order() {
+	echo "$1" >"$TMP/order.new"
+	mv "$TMP/order.new" "$TMP/order"
+	wait_for on "$3" grep -q "'$2'" $T/out
+}
+
+# begins: the guest starts on A, and is at work
+begins() {
+	at=A
+	peer_up
+	vmm A run
+	wait_for turned 3 && return 0
+	tail -n 20 $T/log $T/out | sed 's/^/# /'
+	return 1
+}
+
+# waits A|B: for the guest, there
+waits() {
+	vmm "$1" receive --listen "$(address "$1"):7000" --insecure
+	wait_for on "$1" grep -q '"waiting for guest"' $T/log
+}
+
+# move STATUS [OPTION]...: from where it is to the other one, by $via if it is set
+move() {
+	local want=$1 got trust=''
+	shift
+	[ "$type" = none ] || trust='--root model'
+	on "$at" "timeout $LIMIT $CSVVMM migrate --insecure $trust $* m ${via:-$(address "$(other "$at")"):7000} >$T/move 2>&1 </dev/null; echo \$? >$T/moved"
+	got=$(on "$at" cat $T/moved)
+	on "$at" cat $T/move | tr '\r' '\n' | tail -n 1 >"$TMP/move"
+	sed 's/^/# /' "$TMP/move"
+	[ "$got" = "$want" ] && return 0
+	echo "# migrate ended with $got, not $want:"
+	for m in A B; do on $m tail -n 5 $T/log | sed "s/^/# $m: /"; done
+	return 1
+}
+
+# goes [OPTION]...: it is at the other one then, and nothing is left here
+goes() {
+	local from=$at
+	move 0 "$@" || return 1
+	at=$(other "$at")
+	goes_on && vmm_ended "$from" 15 && on "$at" grep -q TICK $T/out && on "$from" cat $T/out >>$T/all
+}
+
+# ends: it powers off where it is, and had nothing to complain about, anywhere
+ends() {
+	order end LAST "$at"
+	vmm_ended "$at" 0 || return 1
+	wait "$peer" || return 1
+	on "$at" cat $T/out >>$T/all
+	! grep -a FAIL $T/all | sed 's/^/# /' | grep . && grep -q 'PASS dmesg' $T/all
+}
+
+# same: the consoles one behind the other are those of one guest: each turn once
+same() {
+	tr -d '\r' <$T/all | sed -n 's/^TICK \([0-9]*\) .*/\1/p' | awk '$1 != NR { print "# turn " $1 " as number " NR; exit 1 }'
+}
+
+# --- what the hosts see --------------------------------------------------------------
+
+seen_host=0 # violations by our looking
+# found A|B: how often the guest's text is in the VMM's memory there
+found() {
+	# shellcheck disable=SC2016
+	on "$1" 'pid=$('"$CSVVMM"' status --json m | jq -r .pid); kill -STOP $pid; python3 tests/e2e/sev.py find $pid '"$(rev <<<$text)"'; kill -CONT $pid' |
+		tail -n 1
+}
+asids() { on "$1" "awk '{ n += \$2 } END { print n + 0 }' /sys/fs/cgroup/guests/misc.current"; }
+guests() { on "$1" python3 tests/e2e/sev.py status | sed 's/.*guests=//'; }
+nothing_left() {
+	local m
+	for m in A B; do
+		[ "$(guests $m)" = 0 ] || { echo "# $m: $(guests $m) guests"; return 1; }
+		[ "$(asids $m)" = 0 ] || { echo "# $m: $(asids $m) ASIDs"; return 1; }
+	done
+}
+
+# --- there and back ------------------------------------------------------------------
+
+case_plain() {
+	toml none 2
+	check "plain: starts" begins
+	waits B
+	check "plain: A to B, at work" goes
+	waits A
+	check "plain: B to A" goes
+	check "plain: powers off" ends
+	check "plain: each turn once" same
+}
+
+case_csv() {
+	toml csv 2
+	check "csv: starts" begins
+	waits B
+	check "csv: A to B, at work" goes
+	waits A
+	check "csv: B to A" goes
+	check "csv: powers off" ends
+	check "csv: each turn once" same
+	check "csv: no guest, no ASID is left" nothing_left
+}
+
+case_csv2() {
+	toml csv2 2
+	check "csv2: starts" begins
+	waits B
+	check "csv2: A to B, at work" goes
+	waits A
+	check "csv2: B to A" goes
+	check "csv2: powers off" ends
+	check "csv2: each turn once" same
+	check "csv2: no guest, no ASID is left" nothing_left
+}
+
+for c in ${CASES:-plain csv csv2}; do "case_$c"; done
+exit $((tap_bad > 0)) # the plan is the caller's
