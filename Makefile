@@ -121,11 +121,11 @@ $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 GUEST_CF := -std=c11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -no-pie \
 	-mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -Wall -Wextra -Werror
-$(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S tests/guest/guest.ld $(wildcard tests/guest/*.h)
+$(BUILD)/guest/%.elf: tests/guest/%.c tests/guest/start.S tests/guest/guest.ld $(wildcard tests/guest/*.h shim/*.h)
 	$(say) GUEST $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(subst -mcmodel=kernel,-mcmodel=small,$(GUEST_CF)) -nostdlib -static -Wl,--build-id=none \
-		-T tests/guest/guest.ld -o $@ tests/guest/start.S $<
+		-I. -T tests/guest/guest.ld -o $@ tests/guest/start.S $<
 
 .PHONY: tests-build
 tests-build: $(BUILD)/csvvmm $(UNIT) $(GUESTS)

@@ -251,7 +251,10 @@ static uint32_t batch_flags(const struct vm *vm)
 	return flags & CSV_BATCH_MORE;
 }
 
-/* KVM answers for a vCPU between two runs only, and one that idles is in one run for as long as it does. */
+/*
+ * KVM answers for a vCPU between two runs only, and one that idles is in one run
+ * for as long as it does.
+ */
 static int describe(struct vm *vm, struct mig_machine *ret_d)
 {
 	bool paused = vm->state == VM_PAUSED;
