@@ -3,9 +3,9 @@
 """The other end of the connection that a guest of tests/e2e/guest/moves holds.
 
 movepeer.py ADDRESS PORT LOG ORDERS
-    accepts one connection, once LOG begins with 0. Each line is a number and a sum; both must be the next ones, by our own reckoning. It is
-    written to LOG, and answered with what the file ORDERS says (which is removed), or with "go". Ends with 0 after the
-    order "end", with 1 when the connection breaks or a line is wrong.
+    accepts one connection, once LOG begins with 0. Each line is a number and a sum; both must be the next ones, by our
+    own reckoning. It is written to LOG, and answered with what the file ORDERS says (which is removed), or with "go".
+    Ends with 0 after the order "end", with 1 when the connection breaks or a line is wrong.
 """
 import hashlib
 import os
