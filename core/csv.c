@@ -160,6 +160,15 @@ void csv_close(struct csv *csv)
 	csv->state = CSV_NEW;
 }
 
+void csv_again(struct csv *csv, int vm_fd)
+{
+	const struct csv_backend *ops = csv->ops;
+	void *be = csv->be;
+
+	ops->again(be, vm_fd);
+	csv_open(csv, ops, be);
+}
+
 int csv_init(struct csv *csv, bool es, const char *user_id)
 {
 	const struct csv_rule *rule = es ? &es_init_rule : &init_rule;

@@ -29,6 +29,7 @@
  * @region:	Register or unregister guest RAM that may be encrypted
  * @close:	Undo everything: guest decommissioned, ASID free. (With the
  *		kernel, that happens when the last descriptor of the VM goes)
+ * @again:	The same, but for another guest in the VM @vm_fd
  *
  * Each returns 0 or -errno; -EIO together with a firmware status.
  */
@@ -38,6 +39,7 @@ struct csv_backend {
 	int (*platform)(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw);
 	int (*region)(void *be, void *host, uint64_t size, bool add);
 	void (*close)(void *be);
+	void (*again)(void *be, int vm_fd);
 };
 
 /**
@@ -113,6 +115,9 @@ const char *csv_state_name(enum csv_state state);
 void csv_open(struct csv *csv, const struct csv_backend *ops, void *be);
 /* Tear down from any state, or twice; every command after it is refused. */
 void csv_close(struct csv *csv);
+/* Another guest instead of this one, whose VM is gone, in the VM @vm_fd, which
+ * stays the caller's. */
+void csv_again(struct csv *csv, int vm_fd);
 
 /* Before the first vCPU is made. @user_id: NULL, or guests with the same id
  * share an ASID (policy bit 7). */

@@ -86,12 +86,20 @@ static void csv_kvm_close(void *be)
 	free(k);
 }
 
+static void csv_kvm_again(void *be, int vm_fd)
+{
+	struct csv_kvm *k = be;
+
+	k->vm_fd = vm_fd;
+}
+
 const struct csv_backend csv_kvm_backend = {
 	.name = "kvm",
 	.issue = csv_kvm_issue,
 	.platform = csv_kvm_platform,
 	.region = csv_kvm_region,
 	.close = csv_kvm_close,
+	.again = csv_kvm_again,
 };
 
 int csv_kvm_check(int sev_fd)

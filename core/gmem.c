@@ -144,6 +144,12 @@ int gmem_encrypt(struct gmem *gm)
 	return pagemap_init(&gm->map, gm->size / PAGE_SIZE);
 }
 
+void gmem_forget(struct gmem *gm)
+{
+	if (gm->map.n_pages)
+		pagemap_reset(&gm->map);
+}
+
 int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared)
 {
 	uint64_t first = gpa / PAGE_SIZE, end;

@@ -76,6 +76,9 @@ bool gmem_valid(const struct gmem *gm, gpa_t gpa, uint64_t len);
  */
 int gmem_encrypt(struct gmem *gm);
 
+/* The guest begins anew: it has said nothing yet. */
+void gmem_forget(struct gmem *gm);
+
 /* The guest says so of @n pages from @gpa on; what of it is no RAM is ignored.
  * They are dirty then: what the other side has of them is of no use. Return: 0,
  * or -EINVAL when none of it is RAM */

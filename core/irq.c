@@ -70,6 +70,24 @@ int irq_init(struct irq *irq, int vm_fd)
 	return irq_commit(irq);
 }
 
+int irq_move(struct irq *irq, int vm_fd)
+{
+	unsigned i;
+	int r;
+
+	irq->vm_fd = vm_fd;
+	r = irq_commit(irq);
+	for (i = 0; i < IRQ_LINES && !r; i++) {
+		if (irq->line_fd[i] >= 0)
+			r = irq_irqfd(irq, irq->line_fd[i], i, true);
+	}
+	for (i = 0; i < IRQ_MSI_MAX && !r; i++) {
+		if (irq->msi[i])
+			r = irq_irqfd(irq, irq->msi[i]->fd, IRQ_LINES + i, true);
+	}
+	return r;
+}
+
 void irq_fini(struct irq *irq)
 {
 	unsigned i;

@@ -39,6 +39,10 @@ struct irq {
 int irq_init(struct irq *irq, int vm_fd);
 void irq_fini(struct irq *irq);
 
+/* The same lines and vectors in another VM; the old one is gone. Return: 0 or
+ * -errno */
+int irq_move(struct irq *irq, int vm_fd);
+
 /**
  * irq_msi_init() - Allocate a vector, disabled
  *

@@ -7,6 +7,8 @@
 
 void machine_end(struct machine *m, enum end_reason why)
 {
+	if (m->end == END_NONE && m->outlives && m->outlives(m, why))
+		return;
 	if (m->end == END_NONE)
 		m->end = why;
 	loop_stop(&m->loop);

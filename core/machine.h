@@ -34,6 +34,8 @@ enum end_reason {
  * @snap:	State of all devices, when the guest moves to another host
  * @incoming:	The guest comes from another host: what only one may have (the
  *		locks of disks) is taken by snap_hold_all(), not when devices open
+ * @outlives:	Asked by machine_end(): true = something else than the end follows
+ *		from it. May be NULL
  */
 struct machine {
 	pthread_mutex_t lock;
@@ -45,10 +47,12 @@ struct machine {
 	enum end_reason end;
 	struct snap snap;
 	bool incoming;
+	bool (*outlives)(struct machine *m, enum end_reason why);
 };
 
 /**
- * machine_end() - The guest is over: remember why, stop the loop
+ * machine_end() - The guest is over: remember why, stop the loop; unless
+ * @m->outlives says that it is reset, say, instead
  *
  * The first reason wins. Called with @m->lock held, by any thread.
  */

@@ -125,5 +125,6 @@ bool pci_msix_on(const struct pci_dev *pd);
 
 /* Configuration space, BARs and MSI-X back to power-on values. */
 void pci_dev_reset(struct pci_dev *pd);
+void pci_root_reset(struct pci_root *root);
 
 #endif

@@ -152,6 +152,12 @@ int pci_root_init(struct pci_root *root, struct machine *m)
 	return r;
 }
 
+void pci_root_reset(struct pci_root *root)
+{
+	root->conf1 = 0;
+	pci_dev_reset(&root->bridge);
+}
+
 void pci_root_fini(struct pci_root *root)
 {
 	if (!root->m)

@@ -213,6 +213,22 @@ void board_destroy(struct board *b)
 	free(b);
 }
 
+int board_reset(struct board *b)
+{
+	unsigned i, busy = 0;
+
+	for (i = 0; i < b->n_slots; i++) {
+		virtio_pci_reset(b->slot[i]);
+		busy += b->slot[i]->dev->resetting;
+	}
+	if (busy)
+		return -EINPROGRESS;
+	uart_reset(&b->uart);
+	acpi_regs_reset(&b->acpi);
+	pci_root_reset(&b->root);
+	return 0;
+}
+
 void board_power_button(struct board *b)
 {
 	acpi_power_button(&b->acpi);

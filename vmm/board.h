@@ -19,6 +19,17 @@ int board_create(struct machine *m, const struct config *cfg,
 /* Takes NULL and half-built boards. Nothing touches guest memory after. */
 void board_destroy(struct board *b);
 
+/**
+ * board_reset() - All devices to their values after a reset; vCPUs stand still
+ *
+ * Requests in flight are finished or given up first, which may take time: call
+ * it again, the loop must have run meanwhile. What a console's other end typed
+ * stays. vm.lock held.
+ *
+ * Return: 0; -EINPROGRESS
+ */
+int board_reset(struct board *b);
+
 /* The operator's "stop": press the power button. vm.lock held. */
 void board_power_button(struct board *b);
 

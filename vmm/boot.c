@@ -147,6 +147,15 @@ int boot_read(struct gmem *gm, int fd, uint64_t off, uint64_t len, gpa_t at,
 	return r;
 }
 
+/* The only thing in its pages. */
+static int boot_read_alone(struct gmem *gm, int fd, uint64_t off, uint64_t len,
+			   gpa_t at, const char *what, struct boot_error *err)
+{
+	int r = boot_read(gm, fd, off, len, at, what, err);
+
+	return r < 0 ? r : boot_blank(gm, at, len);
+}
+
 static int boot_fstat(int fd, const char *what, struct stat *ret_st,
 		      struct boot_error *err)
 {
@@ -202,8 +211,8 @@ static int boot_load_bzimage(struct gmem *gm, int fd, uint64_t initrd,
 			(unsigned long long)(k->init_size >> 20) + 1,
 			(unsigned long long)(k->load >> 20),
 			boot_enough(k->load + k->init_size, initrd));
-	return boot_read(gm, fd, k->payload_off, k->payload_size, k->load,
-			 "kernel", err);
+	return boot_read_alone(gm, fd, k->payload_off, k->payload_size, k->load,
+			       "kernel", err);
 }
 
 /* 0: there is none, or it is told later why not. */
@@ -293,7 +302,7 @@ static int boot_load_initrd(struct gmem *gm, int fd, const struct boot_kernel *k
 		return boot_no_room(k, bottom, size, top, err);
 	place->initrd = align_down(top - size, PAGE_SIZE);
 	place->initrd_size = size;
-	r = boot_read(gm, fd, 0, size, place->initrd, "initrd", err);
+	r = boot_read_alone(gm, fd, 0, size, place->initrd, "initrd", err);
 	return r < 0 ? r : boot_check_same(fd, &st, "initrd", err);
 }
 
@@ -303,6 +312,7 @@ static int boot_load_cmdline(struct gmem *gm, const struct boot_kernel *k,
 	uint64_t max = MIN(k->cmdline_max, BOOT_CMDLINE_ROOM - 1);
 	const char *cmdline = opts->cmdline;
 	size_t len = strlen(cmdline);
+	int r;
 
 	if (len > max)
 		return boot_fail(
@@ -312,15 +322,20 @@ static int boot_load_cmdline(struct gmem *gm, const struct boot_kernel *k,
 			opts->enc ? " with the swiotlb= that an encrypted guest gets"
 				  : "",
 			(unsigned long long)max);
-	return gmem_write(gm, BOOT_CMDLINE, cmdline, len + 1);
+	r = gmem_write(gm, BOOT_CMDLINE, cmdline, len + 1);
+	return r < 0 ? r : boot_blank(gm, BOOT_CMDLINE, len + 1);
 }
 
 /* Tables for the kernel, then what starts it. */
 static int boot_load_rest(struct gmem *gm, const struct boot_place *place,
 			  const struct boot_opts *opts, struct boot_info *info)
 {
-	int r = boot_write_reset(gm);
+	int r = 0;
 
+	if (opts->again != BOOT_FIRST)
+		r = gmem_fill(gm, BOOT_ACPI, 0, BOOT_ACPI_SIZE);
+	if (!r)
+		r = boot_write_reset(gm);
 	if (!r)
 		r = acpi_build(gm, BOOT_ACPI, BOOT_RESET_VECTOR - BOOT_ACPI,
 			       opts->n_vcpus);
@@ -339,7 +354,7 @@ static int boot_load_rest(struct gmem *gm, const struct boot_place *place,
 	boot_note(info, "acpi", BOOT_ACPI, BOOT_ACPI_SIZE);
 	if (place->initrd_size)
 		boot_note(info, "initrd", place->initrd, place->initrd_size);
-	r = opts->enc ? boot_write_shim(gm, opts->enc, info)
+	r = opts->enc ? boot_write_shim(gm, opts->enc, opts->again, info)
 		      : boot_write_tables(gm, info);
 	boot_sort_regions(info);
 	return r;

@@ -71,6 +71,14 @@ struct boot_encryption {
 };
 
 /**
+ * enum boot_again - What is in guest memory already
+ * BOOT_FIRST		nothing: it is all zero
+ * BOOT_AGAIN		anything
+ * BOOT_IN_PLACE	what a guest had there, and its shim, which stays
+ */
+enum boot_again { BOOT_FIRST, BOOT_AGAIN, BOOT_IN_PLACE };
+
+/**
  * struct boot_opts - What the tables in memory depend on
  * @enc:	NULL: a plain guest, or one of the model: without shim
  */
@@ -78,6 +86,7 @@ struct boot_opts {
 	const char *cmdline;
 	unsigned n_vcpus;
 	const struct boot_encryption *enc;
+	enum boot_again again;
 };
 
 /**
@@ -88,6 +97,8 @@ struct boot_opts {
  * @rsi:	boot_params (Linux); also given to ELF guests
  * @secret:	Page for the owner's secret, that the guest's user space can
  *		read; 0: there is none
+ * @shim_config: SHA-256 of the shim's configuration, in which the hashes of all
+ *		staged pieces are
  * @region:	All that was put into memory, by address, without overlap: what
  *		a launch measures (or stages), in this order
  */
@@ -99,6 +110,7 @@ struct boot_info {
 	gpa_t cr3;
 	gpa_t gdt;
 	uint16_t gdt_limit;
+	uint8_t shim_config[32];
 	struct boot_region region[BOOT_REGIONS_MAX];
 	unsigned n_regions;
 };

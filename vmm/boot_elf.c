@@ -196,6 +196,9 @@ int boot_load_elf(struct gmem *gm, int fd, const struct boot_elf *elf,
 	unsigned i;
 	int r = 0;
 
+	/* First: two may share a page. */
+	for (i = 0; !r && i < elf->n; i++)
+		r = boot_blank(gm, elf->seg[i].at, elf->seg[i].mem_size);
 	for (i = 0; !r && i < elf->n; i++) {
 		const struct boot_segment *s = &elf->seg[i];
 

@@ -52,6 +52,9 @@ struct boot_place {
  */
 void boot_note(struct boot_info *info, const char *what, gpa_t at, uint64_t len);
 void boot_sort_regions(struct boot_info *info);
+/* Zeroes around [at, at + len), to the ends of its first and last page: whole
+ * pages are measured. Return: 0 or -EFAULT */
+int boot_blank(struct gmem *gm, gpa_t at, uint64_t len);
 /* A kernel's own: its segments, or the payload of a bzImage. */
 void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,
 		      const struct boot_elf *elf);
@@ -60,9 +63,10 @@ void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,
  * boot_write_shim() - The shim, its configuration and page tables
  * @info:	List of regions, complete but for the shim's, which are added;
  *		entry and boot_params become those of the shim
+ * @again:	BOOT_IN_PLACE: they are there, only @info is filled in
  */
 int boot_write_shim(struct gmem *gm, const struct boot_encryption *enc,
-		    struct boot_info *info);
+		    enum boot_again again, struct boot_info *info);
 
 /* Fill *err, return @r. */
 int boot_fail(struct boot_error *err, int r, const char *fmt, ...)

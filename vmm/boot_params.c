@@ -121,6 +121,8 @@ int boot_write_tables(struct gmem *gm, struct boot_info *info)
 		put_le64(buf + i * 8, gdt[i]);
 	r = gmem_write(gm, BOOT_GDT, buf, sizeof(buf));
 	if (!r)
+		r = boot_blank(gm, BOOT_GDT, sizeof(buf));
+	if (!r)
 		r = write_page_tables(gm);
 	if (r < 0)
 		return r;
@@ -196,7 +198,9 @@ int boot_write_setup_data(struct gmem *gm)
 		.body.addr = htole64(SHIM_SECRET),
 	};
 
-	return gmem_write(gm, BOOT_SETUP_DATA, &d, sizeof(d));
+	int r = gmem_write(gm, BOOT_SETUP_DATA, &d, sizeof(d));
+
+	return r < 0 ? r : boot_blank(gm, BOOT_SETUP_DATA, sizeof(d));
 }
 
 int boot_write_params(struct gmem *gm, const struct boot_place *place)

@@ -20,6 +20,18 @@ void boot_note(struct boot_info *info, const char *what, gpa_t at, uint64_t len)
 		(struct boot_region){ what, at, end - at, false };
 }
 
+int boot_blank(struct gmem *gm, gpa_t at, uint64_t len)
+{
+	gpa_t first = align_down(at, PAGE_SIZE), end = at + len;
+	int r = 0;
+
+	if (first < at)
+		r = gmem_fill(gm, first, 0, at - first);
+	if (!r && end % PAGE_SIZE)
+		r = gmem_fill(gm, end, 0, align_up(end, PAGE_SIZE) - end);
+	return r;
+}
+
 void boot_note_kernel(struct boot_info *info, const struct boot_kernel *k,
 		      const struct boot_elf *elf)
 {

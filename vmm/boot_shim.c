@@ -97,8 +97,9 @@ static void add_clear(struct shim_config *cfg, gpa_t from, gpa_t to)
 	cfg->clear[cfg->n_clear++] = (struct shim_range){ from, to - from };
 }
 
+/* @write: else only what it would be is noted. */
 static int write_config(struct gmem *gm, const struct boot_encryption *enc,
-			struct boot_info *info)
+			bool write, struct boot_info *info)
 {
 	union {
 		struct shim_config cfg;
@@ -124,18 +125,30 @@ static int write_config(struct gmem *gm, const struct boot_encryption *enc,
 		r = psp_digest(psp_suite(PSP_AMD),
 			       &(struct psp_part){ u.page, SHIM_CONFIG_HASHED },
 			       1, u.page + SHIM_CONFIG_HASHED);
-	return r < 0 ? r : gmem_write(gm, SHIM_CONFIG, &u, sizeof(u));
+	if (r < 0)
+		return r;
+	memcpy(info->shim_config, u.page + SHIM_CONFIG_HASHED,
+	       sizeof(info->shim_config));
+	return write ? gmem_write(gm, SHIM_CONFIG, &u, sizeof(u)) : 0;
 }
 
-int boot_write_shim(struct gmem *gm, const struct boot_encryption *enc,
-		    struct boot_info *info)
+static int write_code(struct gmem *gm)
 {
 	int r = gmem_write(gm, SHIM_CODE, shim_image, sizeof(shim_image));
 
-	if (!r)
+	return r < 0 ? r : boot_blank(gm, SHIM_CODE, sizeof(shim_image));
+}
+
+int boot_write_shim(struct gmem *gm, const struct boot_encryption *enc,
+		    enum boot_again again, struct boot_info *info)
+{
+	bool write = again != BOOT_IN_PLACE;
+	int r = write ? write_code(gm) : 0;
+
+	if (!r && write)
 		r = write_tables(gm, BIT(enc->c_bit));
 	if (!r)
-		r = write_config(gm, enc, info);
+		r = write_config(gm, enc, write, info);
 	if (r < 0)
 		return r;
 	info->entry = SHIM_ENTRY;

@@ -42,6 +42,7 @@ extern const struct command cmd_status;
 extern const struct command cmd_pause;
 extern const struct command cmd_resume;
 extern const struct command cmd_stop;
+extern const struct command cmd_reset;
 extern const struct command cmd_kill;
 extern const struct command cmd_measure;	/* vmm/cmd_measure.c */
 extern const struct command cmd_attest;		/* vmm/cmd_attest.c */

@@ -19,6 +19,11 @@ extern "C" {
 #define CONFIG_NAME_MAX	   63
 
 enum config_end { CONFIG_END_EXIT, CONFIG_END_RESET, CONFIG_END_PAUSE };
+enum config_reset {
+	CONFIG_RESET_AUTO,
+	CONFIG_RESET_IN_PLACE,
+	CONFIG_RESET_RELAUNCH
+};
 enum config_console {
 	CONSOLE_STDIO,
 	CONSOLE_FILE,
@@ -99,7 +104,9 @@ struct config {
 	char *kernel;	 /* required */
 	char *initrd;	 /* NULL = none */
 	char *cmdline;	 /* default "" */
-	enum config_end on_reboot; /* step 1 knows "exit" only */
+	enum config_end on_reboot; /* default reset */
+	enum config_end on_crash;  /* default exit */
+	enum config_reset reset;   /* default auto */
 	struct config_csv csv;
 	struct config_disk disk[CONFIG_DISKS_MAX];
 	unsigned n_disks;

@@ -209,6 +209,21 @@ static int check_console(struct config_draft *d)
 	return 0;
 }
 
+/* What the guest has written over since can't be measured again in place. */
+static int check_reset(struct config_draft *d)
+{
+	const struct config_csv *csv = &d->cfg.csv;
+
+	if (d->cfg.reset != CONFIG_RESET_IN_PLACE ||
+	    csv->type == CONFIG_CSV_NONE ||
+	    (csv->backend == CONFIG_CSV_KVM &&
+	     csv->measure == CONFIG_MEASURE_SHIM))
+		return 0;
+	return config_say(
+		d, config_pos(d, 0, "reset"), "reset", NULL,
+		"\"in-place\" can't be done with measure = \"all\" or backend = \"model\"; allowed: \"auto\" or \"relaunch\"");
+}
+
 int config_check(struct config_draft *d)
 {
 	unsigned i;
@@ -223,6 +238,8 @@ int config_check(struct config_draft *d)
 		r = check_console(d);
 	if (!r)
 		r = config_check_csv(d);
+	if (!r)
+		r = check_reset(d);
 	if (!r && d->check_files)
 		r = config_check_host(d);
 	return r;

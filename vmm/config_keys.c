@@ -20,7 +20,8 @@ const struct config_section_info config_sections[SECTIONS] = {
 	[SECTION_SECRET] = { "csv.secret", "[[csv.secret]]", CONFIG_SECRETS_MAX },
 };
 
-static const char *const reboot_words[] = { "exit", NULL };
+static const char *const end_words[] = { "exit", "reset", "pause", NULL };
+static const char *const reset_words[] = { "auto", "in-place", "relaunch", NULL };
 static const char *const csv_words[] = { "none", "csv", "csv2", NULL };
 static const char *const backend_words[] = { "kvm", "model", NULL };
 static const char *const profile_words[] = { "hygon", "amd", NULL };
@@ -75,8 +76,16 @@ const struct config_key config_keys[] = {
 		     " bytes without control characters",
 	  .preset = "\"\"", .help = "kernel command line" },
 	{ SECTION_TOP, "on_reboot", &config_type_word, TOP(on_reboot),
-	  .words = reboot_words, .allowed = "\"exit\"",
-	  .preset = "\"exit\"", .help = "what a reboot of the guest does" },
+	  .words = end_words, .allowed = "\"reset\", \"exit\" or \"pause\"",
+	  .preset = "\"reset\"", .help = "what a reboot of the guest does" },
+	{ SECTION_TOP, "on_crash", &config_type_word, TOP(on_crash),
+	  .words = end_words, .allowed = "\"exit\", \"reset\" or \"pause\"",
+	  .preset = "\"exit\"",
+	  .help = "what a kernel panic or a triple fault of the guest does" },
+	{ SECTION_TOP, "reset", &config_type_word, TOP(reset),
+	  .words = reset_words,
+	  .allowed = "\"auto\", \"in-place\" or \"relaunch\"",
+	  .preset = "\"auto\"", .help = "in the same virtual machine, or in a new one" },
 
 	{ SECTION_CSV, "type", &config_type_word, TOP(csv.type),
 	  .words = csv_words, .allowed = "\"none\", \"csv\" or \"csv2\"",

@@ -13,6 +13,7 @@
 #include "core/util.h"
 #include "core/version.h"
 #include "vmm/board.h"
+#include "vmm/reset.h"
 #include "vmm/vm.h"
 
 /*
@@ -126,6 +127,18 @@ static json_t *exits_by_kind(const struct vm *vm)
 	return by;
 }
 
+static json_t *reset_status(const struct vm *vm)
+{
+	const struct vm_reset *rs = &vm->reset;
+
+	return json_pack("{s:o, s:b, s:s?, s:o}", "count", json_u64(rs->count),
+			 "pending", rs->wanted, "way",
+			 !rs->count	  ? NULL
+			 : rs->relaunched ? "relaunch"
+					  : "in-place",
+			 "took_ns", json_u64(rs->took_ns));
+}
+
 static int ctl_status(struct vm *vm, const json_t *req, json_t *reply,
 		      struct control_error *err)
 {
@@ -148,6 +161,7 @@ static int ctl_status(struct vm *vm, const json_t *req, json_t *reply,
 	status_devices(vm->cfg, reply);
 	json_object_set_new(reply, "csv", control_csv_status(vm));
 	json_object_set_new(reply, "migration", control_migration_status(vm));
+	json_object_set_new(reply, "reset", reset_status(vm));
 	json_object_set_new(reply, "log_dropped", json_u64(log_guest_dropped()));
 	json_object_set_new(reply, "version", json_string(CSVVMM_VERSION));
 	return 0;
@@ -177,6 +191,13 @@ static int ctl_resume(struct vm *vm, const json_t *req, json_t *reply,
 				    "cannot resume: the guest is on its way to "
 				    "another host (migrate-cancel, "
 				    "migrate-decide)");
+	if (r == -EAGAIN)
+		return control_fail(err, r,
+				    "cannot resume: the guest is being reset");
+	if (r == -ENOEXEC)
+		return control_fail(err, r,
+				    "cannot resume: only a reset helps (%s)",
+				    vm_reset_reason(vm->reset.why));
 	if (r < 0)
 		return control_fail(err, r, "cannot resume: the guest is %s%s",
 				    vm_state_name(vm->state),
@@ -211,6 +232,27 @@ static int ctl_stop(struct vm *vm, const json_t *req, json_t *reply,
 	return reply_state(vm, reply);
 }
 
+static int ctl_reset(struct vm *vm, const json_t *req, json_t *reply,
+		     struct control_error *err)
+{
+	uint64_t count = vm->reset.count;
+	int r = vm_reset_ask(vm);
+
+	(void)req;
+	if (r == -EBUSY)
+		return control_fail(err, r,
+				    "cannot reset: the guest is on its way to "
+				    "another host, too late to cancel");
+	if (r < 0)
+		return control_fail(err, r, "cannot reset: the guest is %s%s",
+				    vm_state_name(vm->state),
+				    vm->wait_for_owner ? ", and waits for its "
+							 "owner (launch-go)"
+						       : "");
+	json_object_set_new(reply, "resets", json_u64(count));
+	return reply_state(vm, reply);
+}
+
 static int ctl_kill(struct vm *vm, const json_t *req, json_t *reply,
 		    struct control_error *err)
 {
@@ -229,6 +271,7 @@ static const struct control_cmd commands[] = {
 	{ "pause", "stop all vCPUs", NULL, ctl_pause },
 	{ "resume", "let the vCPUs go on", NULL, ctl_resume },
 	{ "stop", "press the power button", NULL, ctl_stop },
+	{ "reset", "let the guest begin anew", NULL, ctl_reset },
 	{ "kill", "end the guest at once", NULL, ctl_kill },
 	{ "launch-measure", "hand out measurement and report",
 	  control_measure_keys, ctl_launch_measure },

@@ -332,12 +332,20 @@ static void model_close(void *be)
 		csv_model_drop(m);
 }
 
+/* Its vCPUs are told again, by csv_model_add_vcpu(). */
+static void model_again(void *be, int vm_fd)
+{
+	(void)vm_fd;
+	end_guest(be);
+}
+
 const struct csv_backend csv_model_backend = {
 	.name = "model",
 	.issue = csv_model_issue,
 	.platform = model_platform,
 	.region = model_region,
 	.close = model_close,
+	.again = model_again,
 };
 
 static int platform_new(enum psp_profile profile, struct csv_platform **ret_pf)

@@ -37,6 +37,8 @@ static_assert(GMEM_REGIONS * (REGIONS + 1) <= CSV_REGIONS_MAX, "regions");
 /* Between two things that take long. Not in the sandbox. */
 static int launch_look(struct launch *l)
 {
+	if (l->again)
+		return 0;
 	l->signalled = guardian_pending();
 	return l->signalled ? -EINTR : 0;
 }
@@ -220,6 +222,24 @@ int launch_init(struct launch *l, const struct config_csv *cfg,
 	return launch_advance(l, LAUNCH_NONE, LAUNCH_INIT);
 }
 
+static void blob_free(struct launch_blob *b)
+{
+	free(b->data);
+	*b = (struct launch_blob){ 0 };
+}
+
+int launch_again(struct launch *l, int vm_fd)
+{
+	blob_free(&l->report);
+	blob_free(&l->pdh);
+	blob_free(&l->chain);
+	l->have_digest = false;
+	l->again = true;
+	l->state = LAUNCH_NONE;
+	csv_again(&l->csv, vm_fd);
+	return launch_advance(l, LAUNCH_NONE, LAUNCH_INIT);
+}
+
 static int blob_alloc(struct launch_blob *b, uint32_t len)
 {
 	b->data = calloc(1, len);
@@ -373,12 +393,6 @@ int launch_secret(struct launch *l, const void *header, uint32_t header_len,
 int launch_finish(struct launch *l)
 {
 	return launch_advance(l, LAUNCH_MEASURED, LAUNCH_FINISHED);
-}
-
-static void blob_free(struct launch_blob *b)
-{
-	free(b->data);
-	*b = (struct launch_blob){ 0 };
 }
 
 void launch_fini(struct launch *l)

@@ -56,6 +56,7 @@ struct launch_packet {
  * struct launch - One guest's launch
  * @measure:	Measurement 32, nonce 16; from LAUNCH_MEASURED on
  * @digest:	As the firmware reports it; only if @have_digest
+ * @again:	Not the first one: in the sandbox, where no signal can be looked for
  * @report:	Attestation report about it, and the certificates to check it
  *		with: PEK, OCA, CEK in @chain. Empty where the firmware has none
  */
@@ -69,7 +70,7 @@ struct launch {
 	struct launch_blob dh_cert, session;
 	struct launch_packet secret[CONFIG_SECRETS_MAX];
 	uint8_t measure[48];
-	bool have_digest, signalled;
+	bool have_digest, signalled, again;
 	uint8_t digest[32];
 	struct launch_blob report, pdh, chain;
 };
@@ -84,6 +85,13 @@ struct launch {
  */
 int launch_init(struct launch *l, const struct config_csv *cfg,
 		const struct csv_backend *ops, void *be);
+
+/**
+ * launch_again() - From the beginning, in the VM @vm_fd; the one before is gone
+ *
+ * The owner's files are not read again. Return: as launch_init()
+ */
+int launch_again(struct launch *l, int vm_fd);
 
 /**
  * launch_measure() - Everything up to LAUNCH_MEASURE, the configured secrets

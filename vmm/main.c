@@ -10,12 +10,25 @@
 #include "vmm/commands.h"
 
 static const struct command *const commands[] = {
-	&cmd_run,	    &cmd_check,	    &cmd_doctor,
-	&cmd_list,	    &cmd_status,    &cmd_pause,
-	&cmd_resume,	    &cmd_stop,	    &cmd_kill,
-	&cmd_measure,	    &cmd_attest,    &cmd_launch_measure,
-	&cmd_launch_secret, &cmd_launch_go, &cmd_owner_session,
-	&cmd_owner_secret,  &cmd_migrate,   &cmd_receive,
+	&cmd_run,
+	&cmd_check,
+	&cmd_doctor,
+	&cmd_list,
+	&cmd_status,
+	&cmd_pause,
+	&cmd_resume,
+	&cmd_stop,
+	&cmd_reset,
+	&cmd_kill,
+	&cmd_measure,
+	&cmd_attest,
+	&cmd_launch_measure,
+	&cmd_launch_secret,
+	&cmd_launch_go,
+	&cmd_owner_session,
+	&cmd_owner_secret,
+	&cmd_migrate,
+	&cmd_receive,
 };
 
 static void print_help(FILE *out)

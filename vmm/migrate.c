@@ -17,6 +17,7 @@
 #include "core/util.h"
 #include "vmm/control.h"
 #include "vmm/launch.h"
+#include "vmm/reset.h"
 #include "vmm/vcpu_state.h"
 #include "vmm/vm.h"
 
@@ -76,6 +77,11 @@ static int op_stop(void *ctx, char *why)
 		(void)snprintf(why, MIG_WHY_MAX, "the guest %s",
 			       vm_end_words(vm->m.end));
 		return r;
+	}
+	/* By what a vCPU had to finish: it is reset here, not there. */
+	if (vm_reset_pending(vm)) {
+		(void)snprintf(why, MIG_WHY_MAX, "the guest is reset");
+		return -ECANCELED;
 	}
 	vm->moving = true;
 	vm->arrives_paused = g->was_paused;
@@ -221,6 +227,10 @@ static int check_guest(const struct vm *vm, char *why)
 			       "a migration is under way already");
 		return -EBUSY;
 	}
+	if (vm_reset_pending(vm)) {
+		(void)snprintf(why, MIG_WHY_MAX, "the guest is being reset");
+		return -EBUSY;
+	}
 	if (vm->moving) {
 		(void)snprintf(
 			why, MIG_WHY_MAX,
@@ -319,14 +329,24 @@ int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why)
 	return 0;
 }
 
-int vm_migrate_cancel(struct vm *vm)
+bool vm_migrate_active(const struct vm *vm)
+{
+	return vm->mig && !vm->mig->over;
+}
+
+bool vm_migrate_late(struct vm *vm)
 {
 	struct mig_progress p;
 
-	if (!vm->mig || vm->mig->over)
-		return -ENOENT;
+	if (!vm_migrate_active(vm))
+		return vm->moving;
 	mig_source_progress(&vm->mig->s, &p);
-	if (p.phase >= MIG_COMMITTING)
+	return p.phase >= MIG_COMMITTING;
+}
+
+int vm_migrate_cancel(struct vm *vm)
+{
+	if (!vm_migrate_active(vm) || vm_migrate_late(vm))
 		return -ENOENT;
 	mig_source_cancel(&vm->mig->s);
 	return 0;

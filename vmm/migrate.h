@@ -42,6 +42,9 @@ struct migrate_args {
 int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why);
 /* Return: 0, or -ENOENT when none is under way, or none can be stopped */
 int vm_migrate_cancel(struct vm *vm);
+/* Is one under way? Is the guest gone, or may it be, for all one knows here? */
+bool vm_migrate_active(const struct vm *vm);
+bool vm_migrate_late(struct vm *vm);
 /* In doubt: @here: it runs here, else it does not. vm.lock held. Return: 0 or
  * -EPROTO: nothing is in doubt */
 int vm_migrate_decide(struct vm *vm, bool here);

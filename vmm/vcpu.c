@@ -34,14 +34,18 @@
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (BIT(11) | 6)
 
-int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id)
+int vcpu_open(struct vcpu *v)
 {
-	*v = (struct vcpu){ .vm = vm, .id = id, .fd = -1 };
-	v->fd = kvm_create_vcpu(vm->kvm_fd, vm->m.vm_fd, id, &v->run);
-	return v->fd < 0 ? v->fd : 0;
+	struct vm *vm = v->vm;
+	int fd = kvm_create_vcpu(vm->kvm_fd, vm->m.vm_fd, v->id, &v->run);
+
+	if (fd < 0)
+		return fd;
+	v->fd = fd;
+	return 0;
 }
 
-void vcpu_fini(struct vcpu *v)
+void vcpu_close(struct vcpu *v)
 {
 	if (v->run)
 		(void)munmap(v->run, (size_t)v->vm->run_size);

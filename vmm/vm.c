@@ -15,6 +15,7 @@
 #include "vmm/cpuid.h"
 #include "vmm/launch.h"
 #include "vmm/migrate.h"
+#include "vmm/reset.h"
 
 static const struct {
 	const char *words;
@@ -100,6 +101,8 @@ static int vm_create(struct vm *vm)
 	r = loop_init(&vm->m.loop, &vm->m.lock);
 	if (!r)
 		r = vm_throttle_init(vm);
+	if (!r)
+		r = vm_reset_init(vm);
 	if (r < 0)
 		return log_errno(r, "event loop");
 	return 0;
@@ -129,7 +132,7 @@ static int vm_set_cpuid(struct vm *vm, struct vcpu *v,
 	return r;
 }
 
-static int vm_create_vcpus(struct vm *vm)
+static int vm_open_vcpus(struct vm *vm)
 {
 	struct kvm_cpuid2 *host = kvm_supported_cpuid(vm->kvm_fd);
 	unsigned i;
@@ -137,27 +140,37 @@ static int vm_create_vcpus(struct vm *vm)
 
 	if (!host)
 		return log_errno(-errno, "KVM_GET_SUPPORTED_CPUID");
-	vm->vcpu = calloc(vm->cfg->vcpus, sizeof(*vm->vcpu));
-	if (!vm->vcpu)
-		r = -ENOMEM;
-	for (i = 0; !r && i < vm->cfg->vcpus; i++) {
-		r = vcpu_init(&vm->vcpu[i], vm, i);
+	for (i = 0; !r && i < vm->n_vcpus; i++) {
+		r = vcpu_open(&vm->vcpu[i]);
+		if (!r)
+			r = vm_set_cpuid(vm, &vm->vcpu[i], host);
 		if (r < 0)
-			break;
-		vm->n_vcpus++;
-		r = vm_set_cpuid(vm, &vm->vcpu[i], host);
+			log_errno(r, "vCPU %u", i);
 	}
 	free(host);
-	return r < 0 ? log_errno(r, "vCPU %u", i) : 0;
+	return r;
 }
 
-static int vm_load(struct vm *vm)
+static int vm_create_vcpus(struct vm *vm)
+{
+	unsigned i;
+
+	vm->vcpu = calloc(vm->cfg->vcpus, sizeof(*vm->vcpu));
+	if (!vm->vcpu)
+		return log_errno(-ENOMEM, "vCPUs");
+	vm->n_vcpus = vm->cfg->vcpus;
+	for (i = 0; i < vm->n_vcpus; i++)
+		vm->vcpu[i] = (struct vcpu){ .vm = vm, .id = i, .fd = -1 };
+	return vm_open_vcpus(vm);
+}
+
+int vm_load_memory(struct vm *vm, enum boot_again again)
 {
 	struct boot_encryption enc = { 0 };
 	struct boot_opts opts = { .cmdline = vm->cfg->cmdline,
-				  .n_vcpus = vm->n_vcpus };
+				  .n_vcpus = vm->n_vcpus,
+				  .again = again };
 	struct boot_error err = { "" };
-	unsigned i;
 	int r = vm_csv_boot(vm, &enc);
 
 	if (r < 0)
@@ -165,16 +178,22 @@ static int vm_load(struct vm *vm)
 	if (r)
 		opts.enc = &enc;
 	r = boot_load(&vm->m.gmem, &vm->files, &opts, &vm->boot, &err);
-	if (r < 0) {
+	if (r < 0)
 		log_err("%s (%s)", err.text, vm->cfg->kernel);
-		return r;
-	}
-	for (i = 0; i < vm->n_vcpus; i++) {
+	return r;
+}
+
+static int vm_load(struct vm *vm, enum boot_again again)
+{
+	unsigned i;
+	int r = vm_load_memory(vm, again);
+
+	for (i = 0; i < vm->n_vcpus && !r; i++) {
 		r = vcpu_setup_boot(&vm->vcpu[i], &vm->boot);
 		if (r < 0)
 			return log_errno(r, "registers of vCPU %u", i);
 	}
-	return 0;
+	return r;
 }
 
 static int vm_init_common(struct vm *vm, const struct config *cfg)
@@ -210,11 +229,38 @@ int vm_init(struct vm *vm, const struct config *cfg, bool wait_for_owner)
 {
 	int r = vm_init_common(vm, cfg);
 
-	vm->wait_for_owner = wait_for_owner;
+	vm->wait_for_owner = vm->has_owner = wait_for_owner;
 	if (!r)
 		r = vm_init_machine(vm);
 	if (!r)
-		r = vm_load(vm);
+		r = vm_load(vm, BOOT_FIRST);
+	return r < 0 ? r : vm_csv_measure(vm);
+}
+
+/*
+ * The memory stays, as on a real machine; to an encrypted guest, which gets
+ * another key, it is noise.
+ */
+int vm_relaunch(struct vm *vm)
+{
+	unsigned i;
+	int r;
+
+	/* First what the old one has: it may be all that this host can spare. */
+	for (i = 0; i < vm->n_vcpus; i++)
+		vcpu_close(&vm->vcpu[i]);
+	util_close(&vm->m.vm_fd);
+	vm->m.vm_fd = kvm_create_vm(vm->kvm_fd, &vm->m.gmem);
+	if (vm->m.vm_fd < 0)
+		return log_errno(vm->m.vm_fd, "reset: another VM");
+	r = irq_move(&vm->m.irq, vm->m.vm_fd);
+	if (r < 0)
+		return log_errno(r, "reset: interrupt routing");
+	r = vm_csv_again(vm);
+	if (!r)
+		r = vm_open_vcpus(vm);
+	if (!r)
+		r = vm_load(vm, BOOT_AGAIN);
 	return r < 0 ? r : vm_csv_measure(vm);
 }
 
@@ -236,12 +282,13 @@ void vm_fini(struct vm *vm)
 	board_destroy(vm->board);
 	vm_csv_close(vm);
 	for (i = 0; i < vm->n_vcpus; i++)
-		vcpu_fini(&vm->vcpu[i]);
+		vcpu_close(&vm->vcpu[i]);
 	free(vm->vcpu);
 	if (vm->m.irq.vm_fd >= 0)
 		irq_fini(&vm->m.irq);
 	util_close(&vm->m.vm_fd);
 	vm_throttle_fini(vm);
+	vm_reset_fini(vm);
 	if (vm->m.loop.epfd >= 0)
 		loop_fini(&vm->m.loop);
 	if (vm->m.gmem.size)
@@ -278,8 +325,12 @@ int vm_go(struct vm *vm)
 		return -EPROTO;
 	vm->wait_for_owner = false;
 	r = launch_finish(vm->launch);
-	if (!r)
+	if (!r && vm->vcpu[0].have_thread) {
+		vm->state = VM_PAUSED;
+		r = vm_resume(vm);
+	} else if (!r) {
 		r = vm_start(vm);
+	}
 	if (r < 0)
 		machine_end(&vm->m, END_ERROR);
 	return r;
@@ -379,6 +430,10 @@ int vm_resume(struct vm *vm)
 		return -EINVAL;
 	if (vm->moving)
 		return -EBUSY;
+	if (vm->reset.wanted)
+		return -EAGAIN;
+	if (vm->reset.held)
+		return -ENOEXEC;
 	/*
 	 * Lest the guest's watchdogs take the pause for a lock-up. Refused
 	 * where the guest does not use kvm-clock.

@@ -70,6 +70,26 @@ struct vm_clocks {
 };
 
 /**
+ * struct vm_reset - The guest begins anew (vmm/reset.c)
+ * @wanted:	And nothing runs until it is done. @why: END_REBOOT, END_PANIC,
+ *		END_TRIPLE_FAULT; END_NONE: the operator asked for it
+ * @pause:	... to be looked at, instead
+ * @run:	Afterwards it runs
+ * @held:	It is paused, and nothing but a reset can help it
+ * @draining:	Devices finish what they had begun
+ * @timer:	The next step is due
+ * @count:	Resets so far; @last_ns: when the last one was over, @took_ns:
+ *		how long it took from the moment when nothing ran
+ */
+struct vm_reset {
+	bool wanted, pause, run, held, draining, relaunched;
+	enum end_reason why;
+	struct timer timer;
+	bool have_timer;
+	uint64_t count, since_ns, last_ns, took_ns;
+};
+
+/**
  * struct vm_throttle - vCPUs are slowed down
  * @percent:	Of their time; 0 = not at all
  * @timer:	Drives them out of the guest now and then
@@ -88,7 +108,9 @@ struct vm_throttle {
  * @resume:	Signalled when one of the two changes, and when a vCPU parks
  * @run_size:	Bytes of each vCPU's run page
  * @launch:	Of an encrypted guest, else NULL
- * @wait_for_owner: vCPUs start when the owner says so, by the control socket
+ * @digest:	Of its first launch here, if the firmware told it (@have_digest)
+ * @wait_for_owner: vCPUs start when the owner says so, by the control socket;
+ *		@has_owner: also when it is launched again
  * @exits:	User-space exits of all vCPUs by kind; vm.lock
  * @moving:	Stands still until it is known where it goes on
  * @arrives_paused: It was paused before it moved
@@ -113,10 +135,13 @@ struct vm {
 	uint64_t start_ns, first_run_ns;
 	struct boot_info boot;
 	struct launch *launch;
+	bool have_digest;
+	uint8_t digest[32];
 	struct vm_pages pages;
-	bool wait_for_owner, moving, arrives_paused;
+	bool wait_for_owner, has_owner, moving, arrives_paused;
 	struct vm_clocks clocks;
 	struct vm_throttle throttle;
+	struct vm_reset reset;
 	struct vm_migration *mig;
 	struct vm_incoming *incoming;
 	struct control *control;
@@ -155,9 +180,16 @@ int vm_arrive(struct vm *vm);
 
 /* Stop all vCPUs and wait until each has left KVM_RUN; vm.lock held (dropped
  * while waiting). Return: 0, or -EINVAL when the guest does not run, or ended
- * meanwhile; vm_resume() also -EBUSY: it is on its way elsewhere. */
+ * meanwhile; vm_resume() also -EBUSY: it is on its way elsewhere; -EAGAIN: it is
+ * being reset; -ENOEXEC: only a reset can help it. */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
+
+/* The steps of vm_init() again, in another VM; devices are at their reset values,
+ * vCPUs parked. Return: 0 or -errno, logged: good for nothing but vm_fini() */
+int vm_relaunch(struct vm *vm);
+/* Kernel, initrd and tables. Return: 0 or -errno, logged */
+int vm_load_memory(struct vm *vm, enum boot_again again);
 
 /* Words for `end_reason`, and the exit status that `csvvmm run` gives. */
 const char *vm_end_words(enum end_reason why);
@@ -169,6 +201,7 @@ const char *vm_state_name(enum vm_state state);
  * all else, open before the vCPUs, measure after memory and registers are set. */
 int vm_csv_device(const struct config *cfg);
 int vm_csv_open(struct vm *vm);
+int vm_csv_again(struct vm *vm);
 /* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
 int vm_csv_measure(struct vm *vm);
@@ -179,6 +212,8 @@ void vm_csv_close(struct vm *vm);
  * KVM_FEATURE_HC_MAP_GPA_RANGE, MIGRATION_CONTROL). An old kernel that has not
  * what it takes is no failure. exit functions: vm.lock held. */
 int vm_pages_open(struct vm *vm);
+/* As after that, in vm->m.vm_fd. */
+int vm_pages_again(struct vm *vm);
 void vm_pages_hypercall(struct vcpu *v);
 void vm_pages_rdmsr(struct vcpu *v);
 void vm_pages_wrmsr(struct vcpu *v);
@@ -189,9 +224,9 @@ int vm_shim_open(struct vm *vm);
 void vm_shim_terminated(struct vm *vm, uint64_t ghcb_msr);
 
 /* vmm/vcpu.c */
-int vcpu_init(struct vcpu *v, struct vm *vm, unsigned id);
+int vcpu_open(struct vcpu *v);
 int vcpu_setup_boot(struct vcpu *v, const struct boot_info *boot);
-void vcpu_fini(struct vcpu *v);
+void vcpu_close(struct vcpu *v);
 int vcpu_start(struct vcpu *v);
 /* Make it leave KVM_RUN soon; any thread. */
 void vcpu_kick(struct vcpu *v);

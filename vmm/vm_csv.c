@@ -104,6 +104,18 @@ int vm_csv_open(struct vm *vm)
 	return r < 0 ? r : launch_init(vm->launch, &vm->cfg->csv, ops, be);
 }
 
+int vm_csv_again(struct vm *vm)
+{
+	int r;
+
+	if (!vm->launch)
+		return 0;
+	vm->wait_for_owner = vm->has_owner;
+	gmem_forget(&vm->m.gmem);
+	r = config_csv_real(&vm->cfg->csv) ? vm_pages_again(vm) : 0;
+	return r < 0 ? r : launch_again(vm->launch, vm->m.vm_fd);
+}
+
 int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc)
 {
 	int c_bit;
@@ -128,6 +140,23 @@ static int add_vcpus(struct vm *vm)
 	return r < 0 ? log_errno(r, "vCPUs for the model") : 0;
 }
 
+/* An owner who has accepted the guest has accepted this one only. */
+static int check_digest(struct vm *vm)
+{
+	struct launch *l = vm->launch;
+
+	if (!l->have_digest)
+		return 0;
+	if (vm->have_digest &&
+	    memcmp(vm->digest, l->digest, sizeof(vm->digest)) != 0) {
+		log_err("reset: the new launch has another digest: kernel or initrd were changed since the start");
+		return -ESTALE;
+	}
+	memcpy(vm->digest, l->digest, sizeof(vm->digest));
+	vm->have_digest = true;
+	return 0;
+}
+
 int vm_csv_measure(struct vm *vm)
 {
 	int r;
@@ -137,6 +166,8 @@ int vm_csv_measure(struct vm *vm)
 	r = add_vcpus(vm);
 	if (!r)
 		r = launch_measure(vm->launch, &vm->m.gmem, &vm->boot);
+	if (!r)
+		r = check_digest(vm);
 	if (!r && !vm->wait_for_owner)
 		r = launch_finish(vm->launch);
 	return r;

@@ -39,14 +39,27 @@ static int pages_filter(int vm_fd)
 	return r < 0 ? r : kvm_ioctl(vm_fd, KVM_X86_SET_MSR_FILTER, &filter);
 }
 
-int vm_pages_open(struct vm *vm)
+static int pages_ask(int vm_fd)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_HYPERCALL,
 				      .args[0] = BIT(KVM_HC_MAP_GPA_RANGE) };
-	int r = kvm_ioctl(vm->m.vm_fd, KVM_ENABLE_CAP, &cap);
+	int r = kvm_ioctl(vm_fd, KVM_ENABLE_CAP, &cap);
 
-	if (!r)
-		r = pages_filter(vm->m.vm_fd);
+	return r < 0 ? r : pages_filter(vm_fd);
+}
+
+int vm_pages_again(struct vm *vm)
+{
+	int r = vm->pages.offered ? pages_ask(vm->m.vm_fd) : 0;
+
+	vm->pages.ready = false;
+	return r < 0 ? log_errno(r, "reset: page states") : 0;
+}
+
+int vm_pages_open(struct vm *vm)
+{
+	int r = pages_ask(vm->m.vm_fd);
+
 	if (r < 0) {
 		log_info("this kernel does not pass page states on (%d): the guest can't be migrated",
 			 -r);

@@ -22,9 +22,9 @@ static void shim_end(struct vm *vm, uint32_t code)
  */
 static bool shim_is_over(const struct vm *vm, uint64_t own)
 {
-	return vm->incoming || vm->exits[VM_EXIT_PORT] > own ||
-	       vm->exits[VM_EXIT_MMIO] || vm->exits[VM_EXIT_HYPERCALL] ||
-	       vm->exits[VM_EXIT_MSR];
+	return (vm->incoming && !vm->reset.count) ||
+	       vm->exits[VM_EXIT_PORT] > own || vm->exits[VM_EXIT_MMIO] ||
+	       vm->exits[VM_EXIT_HYPERCALL] || vm->exits[VM_EXIT_MSR];
 }
 
 static uint64_t shim_read(void *obj, uint64_t off, unsigned len)

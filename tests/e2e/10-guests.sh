@@ -24,7 +24,7 @@ run hello 0 'powered off' 'SUCCESS'
 check "nothing else on standard error" [ "$(wc -l <"$TMP/err")" -eq 1 ]
 run hello-cmdline 0 'powered off' 'hello: cmdline=one  "two" three' 16M \
 	"cmdline = 'one  \"two\" three'"
-run reboot 12 'asked for a reboot (on_reboot = "exit")' 'reboot'
+run reboot 12 'asked for a reboot (on_reboot = "exit")' 'reboot' 16M 'on_reboot = "exit"'
 run panic 10 'its kernel panicked' 'panic'
 run triple 11 'ended by a triple fault' 'triple'
 for n in 1 2 4 8; do

@@ -169,6 +169,7 @@ case_disks() {
 	if [ -n "$half" ] && [ -n "$full" ]; then
 		truncate -s 64M "$TMP/gone.img" "$TMP/holes.img"
 		guest disks "disks csvvmm.end=reboot" <<END
+on_reboot = "exit"
 vcpus = 2
 memory = "256M"
 hugepages = $huge

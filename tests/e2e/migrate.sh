@@ -21,8 +21,8 @@ wait_for() {
 # host N [MORE]: a guest.toml for host N; $type, $vcpus, $memory, $cmdline, $profile; MORE is more lines
 host() {
 	{
-		printf 'name = "m"\nkernel = "%s"\nmemory = "%s"\nvcpus = %d\ncmdline = "%s"\n' \
-			"$PWD/$BUILD/guest/moves.elf" "${memory-16M}" "${vcpus-1}" "${cmdline-}"
+		printf 'name = "m"\non_reboot = "%s"\nkernel = "%s"\nmemory = "%s"\nvcpus = %d\ncmdline = "%s"\n' \
+			"${on_reboot-exit}" "$PWD/$BUILD/guest/moves.elf" "${memory-16M}" "${vcpus-1}" "${cmdline-}"
 		[ -z "${2-}" ] || printf '%s\n' "$2"
 		printf '[console]\nfile = "%s"\n' "$TMP/$1.out"
 		[ "${type-none}" = none ] ||

@@ -69,9 +69,11 @@ static void loads(void **state)
 	assert_int_equal(gmem_init(&gm, MIB(4), false), 0);
 	/* Garbage of a former life: what the file doesn't bring is zeroed. */
 	assert_int_equal(gmem_fill(&gm, 0, 0xee, MIB(4)), 0);
-	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "a b", 1, NULL },
-				   &info, &err),
-			 0);
+	assert_int_equal(
+		boot_load(&gm, &bf,
+			  &(struct boot_opts){ "a b", 1, NULL, BOOT_FIRST },
+			  &info, &err),
+		0);
 	assert_int_equal(info.entry, MIB(1));
 	assert_int_equal(info.rsi, BOOT_PARAMS);
 	assert_int_equal(info.rsp, BOOT_STACK);
@@ -108,10 +110,11 @@ static void cut_after_open(void **state)
 	for (len = offsetof(struct image, data) + 49; len > 0;
 	     len -= MIN(len, 13)) {
 		assert_int_equal(ftruncate(bf.kernel_fd, (off_t)len), 0);
-		assert_int_equal(boot_load(&gm, &bf,
-					   &(struct boot_opts){ "", 1, NULL },
-					   &info, &err),
-				 -EINVAL);
+		assert_int_equal(
+			boot_load(&gm, &bf,
+				  &(struct boot_opts){ "", 1, NULL, BOOT_FIRST },
+				  &info, &err),
+			-EINVAL);
 	}
 	boot_close(&bf);
 	gmem_fini(&gm);
@@ -129,18 +132,21 @@ static void small_guest(void **state)
 	(void)state;
 	bf.kernel_fd = make_elf(&f);
 	assert_int_equal(gmem_init(&gm, MIB(1), false), 0);
-	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "", 1, NULL },
+	assert_int_equal(boot_load(&gm, &bf,
+				   &(struct boot_opts){ "", 1, NULL, BOOT_FIRST },
 				   &info, &err),
 			 -EINVAL);
 	assert_non_null(strstr(err.text, "fit"));
 	gmem_fini(&gm);
 	assert_int_equal(gmem_init(&gm, MIB(1) + 8192, false), 0);
-	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "", 1, NULL },
+	assert_int_equal(boot_load(&gm, &bf,
+				   &(struct boot_opts){ "", 1, NULL, BOOT_FIRST },
 				   &info, &err),
 			 -EINVAL);
 	gmem_fini(&gm);
 	assert_int_equal(gmem_init(&gm, MIB(1) + 12288, false), 0);
-	assert_int_equal(boot_load(&gm, &bf, &(struct boot_opts){ "", 1, NULL },
+	assert_int_equal(boot_load(&gm, &bf,
+				   &(struct boot_opts){ "", 1, NULL, BOOT_FIRST },
 				   &info, &err),
 			 0);
 	gmem_fini(&gm);

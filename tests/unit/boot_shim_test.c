@@ -34,7 +34,7 @@ static struct boot_error err;
 static void load(bool es, bool staged)
 {
 	struct boot_encryption enc = { C_BIT, es, staged };
-	struct boot_opts opts = { "a b", 3, &enc };
+	struct boot_opts opts = { "a b", 3, &enc, BOOT_FIRST };
 	struct boot_files bf;
 	char path[256];
 

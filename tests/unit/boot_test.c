@@ -401,12 +401,12 @@ static void too_many_vcpus(void **state)
 
 	assert_int_equal(boot_open(&fx->bf, fx->kernel, NULL, &fx->err), 0);
 	assert_int_equal(boot_load(&fx->gm, &fx->bf,
-				   &(struct boot_opts){ "", 255, NULL },
+				   &(struct boot_opts){ "", 255, NULL, BOOT_FIRST },
 				   &fx->info, &fx->err),
 			 -EINVAL);
 	speaks_of(fx, "255");
 	assert_int_equal(boot_load(&fx->gm, &fx->bf,
-				   &(struct boot_opts){ "", 254, NULL },
+				   &(struct boot_opts){ "", 254, NULL, BOOT_FIRST },
 				   &fx->info, &fx->err),
 			 0);
 }

@@ -72,7 +72,9 @@ static void test_defaults(void **state)
 	assert_string_equal(cfg.kernel, "/b/k");
 	assert_null(cfg.initrd);
 	assert_string_equal(cfg.cmdline, "");
-	assert_int_equal(cfg.on_reboot, CONFIG_END_EXIT);
+	assert_int_equal(cfg.on_reboot, CONFIG_END_RESET);
+	assert_int_equal(cfg.on_crash, CONFIG_END_EXIT);
+	assert_int_equal(cfg.reset, CONFIG_RESET_AUTO);
 	assert_int_equal(cfg.csv.type, CONFIG_CSV_NONE);
 	assert_int_equal(cfg.n_disks, 0);
 	assert_int_equal(cfg.n_nets, 0);
@@ -271,7 +273,7 @@ static void test_hostile_names(void **state)
 		*p = (char)0xa9;
 	strcpy(text + strlen(KERNEL) + 11 + 3000, "'");
 	refuse(text, "2:11: on_reboot: \"...");
-	assert_non_null(strstr(err.text, "; allowed: \"exit\""));
+	assert_non_null(strstr(err.text, "; allowed: \"reset\""));
 }
 
 static void test_long_file_name(void **state)
@@ -368,7 +370,9 @@ static void test_paths(void **state)
 static void test_words(void **state)
 {
 	(void)state;
-	refuse(KERNEL "on_reboot='pause'", "2:11: on_reboot: \"pause\" is not s");
+	refuse(KERNEL "on_reboot='halt'", "2:11: on_reboot: \"halt\" is not s");
+	refuse(KERNEL "on_crash='dump'", "2:10: on_crash: \"dump\" is not s");
+	refuse(KERNEL "reset='cold'", "2:7: reset: \"cold\" is not s");
 	refuse(KERNEL "on_reboot='EXIT'", "2:11: on_reboot: \"EXIT\" is not s");
 	refuse(KERNEL "csv.type='csv3'",
 	       "2:10: csv.type: \"csv3\" is not supported by this version");

@@ -87,12 +87,18 @@ static void rig_close(void *be)
 	csv_model_backend.close(be);
 }
 
+static void rig_again(void *be, int vm_fd)
+{
+	csv_model_backend.again(be, vm_fd);
+}
+
 static const struct csv_backend rig_backend = {
 	.name = "rig",
 	.issue = rig_issue,
 	.platform = rig_platform,
 	.region = rig_region,
 	.close = rig_close,
+	.again = rig_again,
 };
 
 static inline void rig_init(enum psp_profile profile, bool es)
