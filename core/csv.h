@@ -30,7 +30,6 @@
  * @close:	Undo everything: guest decommissioned, ASID free. (With the
  *		kernel, that happens when the last descriptor of the VM goes)
  * @again:	The same, but for another guest in the VM @vm_fd
- *
  * Each returns 0 or -errno; -EIO together with a firmware status.
  */
 struct csv_backend {
@@ -115,8 +114,7 @@ const char *csv_state_name(enum csv_state state);
 void csv_open(struct csv *csv, const struct csv_backend *ops, void *be);
 /* Tear down from any state, or twice; every command after it is refused. */
 void csv_close(struct csv *csv);
-/* Another guest instead of this one, whose VM is gone, in the VM @vm_fd, which
- * stays the caller's. */
+/* Another guest instead of this one, whose VM is gone, in the VM @vm_fd. */
 void csv_again(struct csv *csv, int vm_fd);
 
 /* Before the first vCPU is made. @user_id: NULL, or guests with the same id

@@ -37,6 +37,9 @@
 #define SHIM_BOUNCE 0x77000
 #define SHIM_END    0x78000
 
+/* From SHIM_CODE on: measured, and never written. */
+#define SHIM_MEASURED 0x4000
+
 /* Entry points: of the first vCPU, and of all others. */
 #define SHIM_ENTRY    (SHIM_CODE + 0)
 #define SHIM_AP_ENTRY (SHIM_CODE + 16)

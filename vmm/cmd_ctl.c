@@ -16,8 +16,6 @@
 #include "vmm/state_dir.h"
 
 #define KILL_WAIT_S 10
-/* A disk that hangs holds a reset up. */
-#define RESET_WAIT_S 60
 /* A step of the launch, on a slow host. */
 #define KILL_LAUNCH_S 60
 #define WAIT_MAX_S    1000000000
@@ -447,65 +445,6 @@ static int stop_main(int argc, char **argv)
 	return act(&cmd_stop, argc, argv);
 }
 
-/* How many there were; -1: the guest is gone. */
-static int64_t resets(const char *name)
-{
-	auto_fd int dirfd = control_state_dir(NULL);
-	json_t *answer;
-	int64_t n;
-
-	if (dirfd < 0 || state_running(dirfd, name) != 1)
-		return -1;
-	answer = request(name, "status");
-	if (!answer)
-		return -1;
-	n = json_integer_value(
-		json_object_get(json_object_get(answer, "reset"), "count"));
-	json_decref(answer);
-	return n;
-}
-
-static int wait_reset(const char *name, int64_t before)
-{
-	const struct timespec pause = { .tv_nsec = 50000000 };
-	int64_t now = before;
-	unsigned i;
-
-	for (i = 0; i < RESET_WAIT_S * 20; i++) {
-		now = resets(name);
-		if (now != before)
-			break;
-		(void)nanosleep(&pause, NULL);
-	}
-	if (now > before)
-		return EXIT_OK;
-	if (now < 0)
-		log_err("guest \"%s\" ended instead; its log says why", name);
-	else
-		log_err("guest \"%s\" is not reset after %d seconds: its devices wait for the host",
-			name, RESET_WAIT_S);
-	return EXIT_FAILED;
-}
-
-static int reset_main(int argc, char **argv)
-{
-	struct ctl_args args = { 0 };
-	json_t *answer;
-	int64_t before;
-	bool done;
-	int status;
-
-	status = parse_args(&cmd_reset, argc, argv, &args, &done);
-	if (done)
-		return status;
-	answer = request(args.name, "reset");
-	if (!answer)
-		return EXIT_FAILED;
-	before = json_integer_value(json_object_get(answer, "resets"));
-	json_decref(answer);
-	return wait_reset(args.name, before);
-}
-
 static int kill_main(int argc, char **argv)
 {
 	return act(&cmd_kill, argc, argv);
@@ -549,15 +488,6 @@ const struct command cmd_stop = {
 	.run = stop_main,
 	.help = "The guest decides what to do about it. --wait returns when the guest is gone, or\n"
 		"fails after SECONDS; nothing is forced.\n",
-};
-
-const struct command cmd_reset = {
-	.name = "reset",
-	.args = "NAME",
-	.summary = "let a guest begin anew",
-	.run = reset_main,
-	.help = "The guest is not asked: what it did not write to its disks is lost. Returns when\n"
-		"its kernel starts again. A migration that is under way is cancelled.\n",
 };
 
 const struct command cmd_kill = {

@@ -21,6 +21,7 @@
 #include "vmm/run.h"
 #include "vmm/sandbox.h"
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 /* One run of one guest; on the stack of run_guest(). */
 struct run {

@@ -13,7 +13,6 @@
 #include "core/util.h"
 #include "core/version.h"
 #include "vmm/board.h"
-#include "vmm/reset.h"
 #include "vmm/vm.h"
 
 /*

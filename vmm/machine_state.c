@@ -111,6 +111,24 @@ static int ioapic_load(int vm_fd, struct snap_r *r)
 	return r->error ? r->error : kvm_ioctl(vm_fd, KVM_SET_IRQCHIP, &chip);
 }
 
+int machine_irqchip_save(int vm_fd, struct snap_w *w)
+{
+	int r = pic_save(vm_fd, KVM_IRQCHIP_PIC_MASTER, w);
+
+	if (!r)
+		r = pic_save(vm_fd, KVM_IRQCHIP_PIC_SLAVE, w);
+	return r < 0 ? r : ioapic_save(vm_fd, w);
+}
+
+int machine_irqchip_load(int vm_fd, struct snap_r *r)
+{
+	int e = pic_load(vm_fd, KVM_IRQCHIP_PIC_MASTER, r);
+
+	if (!e)
+		e = pic_load(vm_fd, KVM_IRQCHIP_PIC_SLAVE, r);
+	return e < 0 ? e : ioapic_load(vm_fd, r);
+}
+
 /* --- clocks ------------------------------------------------------------------- */
 
 static int tsc_offset(int fd, unsigned long req, uint64_t *v)
@@ -252,11 +270,7 @@ int machine_state_save(struct vm *vm, struct snap_w *w)
 	snap_put8(w, vm->pages.ready);
 	snap_put32(w, vm->pages.ready_by);
 	snap_put64(w, table);
-	r = pic_save(vm->m.vm_fd, KVM_IRQCHIP_PIC_MASTER, w);
-	if (!r)
-		r = pic_save(vm->m.vm_fd, KVM_IRQCHIP_PIC_SLAVE, w);
-	if (!r)
-		r = ioapic_save(vm->m.vm_fd, w);
+	r = machine_irqchip_save(vm->m.vm_fd, w);
 	return r < 0 ? r : clocks_save(vm, w);
 }
 
@@ -275,11 +289,7 @@ int machine_state_load(struct vm *vm, struct snap_r *r)
 		return r->error;
 	if (table && jump_table(vm, KVM_SET_DEVICE_ATTR, &table) < 0)
 		return snap_bad(r, "AP jump table", "this kernel can't take it");
-	e = pic_load(vm->m.vm_fd, KVM_IRQCHIP_PIC_MASTER, r);
-	if (!e)
-		e = pic_load(vm->m.vm_fd, KVM_IRQCHIP_PIC_SLAVE, r);
-	if (!e)
-		e = ioapic_load(vm->m.vm_fd, r);
+	e = machine_irqchip_load(vm->m.vm_fd, r);
 	if (e < 0)
 		return snap_bad(r, "irqchip", "KVM refuses it: %s", strerror(-e));
 	clocks_load(vm, r);

@@ -17,7 +17,6 @@
 #include "core/util.h"
 #include "vmm/control.h"
 #include "vmm/launch.h"
-#include "vmm/reset.h"
 #include "vmm/vcpu_state.h"
 #include "vmm/vm.h"
 

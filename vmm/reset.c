@@ -182,8 +182,10 @@ static void reset_step(struct timer *t)
 		reset_hold(vm);
 		return;
 	}
-	rs->relaunched = true;
-	r = vm_relaunch(vm);
+	r = vm_reset_in_place(vm);
+	rs->relaunched = r == -EAGAIN;
+	if (rs->relaunched)
+		r = vm_relaunch(vm);
 	if (r < 0)
 		machine_end(&vm->m, END_ERROR);
 	else
@@ -204,4 +206,5 @@ void vm_reset_fini(struct vm *vm)
 	if (vm->reset.have_timer)
 		timer_fini(&vm->reset.timer, &vm->m.loop);
 	vm->reset.have_timer = false;
+	vm_reset_forget(vm);
 }

@@ -9,6 +9,7 @@
  * about to enter the guest or already in it.
  */
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 #include <errno.h>
 #include <linux/kvm.h>

@@ -22,6 +22,16 @@ int vcpu_state_save(const struct vcpu *v, struct snap_w *w);
  * -EPROTO by snap_bad() */
 int vcpu_state_load(struct vcpu *v, struct snap_r *r);
 
+/**
+ * vcpu_state_keep() - Remember a vCPU's state as it is, for vcpu_state_again()
+ *
+ * Before it has run, and before its registers are encrypted. Return: 0 or -errno
+ */
+int vcpu_state_keep(struct vcpu *v);
+/* As it was then, all but its CPUID, which can't change, and time, which goes on;
+ * it has run meanwhile. Return: 0 or -errno with @err */
+int vcpu_state_again(struct vcpu *v, struct snap_error *err);
+
 /* vmm/vcpu_regs.c: parts of it; a load function ends with KVM's own answer. */
 int vcpu_regs_save(int fd, struct snap_w *w);
 int vcpu_regs_load(int fd, struct snap_r *r);
@@ -35,6 +45,9 @@ int vcpu_debug_load(int fd, struct snap_r *r);
 /* vmm/machine_state.c. */
 int machine_state_save(struct vm *vm, struct snap_w *w);
 int machine_state_load(struct vm *vm, struct snap_r *r);
+/* Of it, the interrupt controllers. Return: 0 or -errno */
+int machine_irqchip_save(int vm_fd, struct snap_w *w);
+int machine_irqchip_load(int vm_fd, struct snap_r *r);
 /* All is loaded, vCPUs start at once: clocks go on from where they would be by
  * now. Return: 0 or -errno */
 int machine_state_resume(struct vm *vm);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -15,7 +16,6 @@
 #include "vmm/cpuid.h"
 #include "vmm/launch.h"
 #include "vmm/migrate.h"
-#include "vmm/reset.h"
 
 static const struct {
 	const char *words;
@@ -193,7 +193,7 @@ static int vm_load(struct vm *vm, enum boot_again again)
 		if (r < 0)
 			return log_errno(r, "registers of vCPU %u", i);
 	}
-	return r;
+	return r < 0 ? r : vm_reset_keep(vm);
 }
 
 static int vm_init_common(struct vm *vm, const struct config *cfg)
@@ -325,6 +325,8 @@ int vm_go(struct vm *vm)
 		return -EPROTO;
 	vm->wait_for_owner = false;
 	r = launch_finish(vm->launch);
+	if (!r)
+		vm_csv_see_shim(vm);
 	if (!r && vm->vcpu[0].have_thread) {
 		vm->state = VM_PAUSED;
 		r = vm_resume(vm);

@@ -9,6 +9,7 @@
 #include "core/machine.h"
 #include "vmm/boot.h"
 #include "vmm/config.h"
+#include "vmm/reset.h"
 
 struct board;
 struct control;
@@ -22,6 +23,7 @@ struct vm;
  * struct vcpu - One virtual CPU and its thread
  * @parked:	Outside KVM_RUN and staying there: pause is complete
  * @exits:	User-space exits since the first KVM_RUN
+ * @kept:	Its state before it ran, for a reset in place; NULL: none
  * @tsc, @deadline: Of a vCPU that came from elsewhere, until it runs
  */
 struct vcpu {
@@ -34,6 +36,8 @@ struct vcpu {
 	bool parked;
 	_Atomic uint64_t exits;
 	uint64_t tsc, deadline;
+	uint8_t *kept;
+	size_t kept_len;
 };
 
 /* Why a vCPU came to user space; names in vmm/control_cmds.c. */
@@ -70,26 +74,6 @@ struct vm_clocks {
 };
 
 /**
- * struct vm_reset - The guest begins anew (vmm/reset.c)
- * @wanted:	And nothing runs until it is done. @why: END_REBOOT, END_PANIC,
- *		END_TRIPLE_FAULT; END_NONE: the operator asked for it
- * @pause:	... to be looked at, instead
- * @run:	Afterwards it runs
- * @held:	It is paused, and nothing but a reset can help it
- * @draining:	Devices finish what they had begun
- * @timer:	The next step is due
- * @count:	Resets so far; @last_ns: when the last one was over, @took_ns:
- *		how long it took from the moment when nothing ran
- */
-struct vm_reset {
-	bool wanted, pause, run, held, draining, relaunched;
-	enum end_reason why;
-	struct timer timer;
-	bool have_timer;
-	uint64_t count, since_ns, last_ns, took_ns;
-};
-
-/**
  * struct vm_throttle - vCPUs are slowed down
  * @percent:	Of their time; 0 = not at all
  * @timer:	Drives them out of the guest now and then
@@ -108,6 +92,7 @@ struct vm_throttle {
  * @resume:	Signalled when one of the two changes, and when a vCPU parks
  * @run_size:	Bytes of each vCPU's run page
  * @launch:	Of an encrypted guest, else NULL
+ * @shim_seen:	Hash of its shim's ciphertext (@have_shim)
  * @digest:	Of its first launch here, if the firmware told it (@have_digest)
  * @wait_for_owner: vCPUs start when the owner says so, by the control socket;
  *		@has_owner: also when it is launched again
@@ -142,6 +127,8 @@ struct vm {
 	struct vm_clocks clocks;
 	struct vm_throttle throttle;
 	struct vm_reset reset;
+	uint8_t shim_seen[32];
+	bool have_shim;
 	struct vm_migration *mig;
 	struct vm_incoming *incoming;
 	struct control *control;
@@ -195,33 +182,6 @@ int vm_load_memory(struct vm *vm, enum boot_again again);
 const char *vm_end_words(enum end_reason why);
 int vm_end_status(enum end_reason why);
 const char *vm_state_name(enum vm_state state);
-
-/* vmm/vm_csv.c: steps of vm_init() for an encrypted guest; nothing for others.
- * Return: 0 or -errno, logged. device, whether this host has one, comes before
- * all else, open before the vCPUs, measure after memory and registers are set. */
-int vm_csv_device(const struct config *cfg);
-int vm_csv_open(struct vm *vm);
-int vm_csv_again(struct vm *vm);
-/* Return: 1 with *ret_enc; 0: no shim; -errno, logged */
-int vm_csv_boot(const struct vm *vm, struct boot_encryption *ret_enc);
-int vm_csv_measure(struct vm *vm);
-int vm_csv_incoming(struct vm *vm);
-void vm_csv_close(struct vm *vm);
-
-/* vmm/vm_pages.c: page states of an encrypted guest ([KVM-API] 5, 7.23;
- * KVM_FEATURE_HC_MAP_GPA_RANGE, MIGRATION_CONTROL). An old kernel that has not
- * what it takes is no failure. exit functions: vm.lock held. */
-int vm_pages_open(struct vm *vm);
-/* As after that, in vm->m.vm_fd. */
-int vm_pages_again(struct vm *vm);
-void vm_pages_hypercall(struct vcpu *v);
-void vm_pages_rdmsr(struct vcpu *v);
-void vm_pages_wrmsr(struct vcpu *v);
-
-/* vmm/vm_shim.c: a guest without #VC says at a port why it ends, one with it by
- * GHCB's termination request ([GHCB] 2.3.1): logged in words; vm.lock held. */
-int vm_shim_open(struct vm *vm);
-void vm_shim_terminated(struct vm *vm, uint64_t ghcb_msr);
 
 /* vmm/vcpu.c */
 int vcpu_open(struct vcpu *v);

@@ -4,18 +4,22 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/csv_kvm.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "psp/cert.h"
+#include "psp/crypto.h"
 #include "psp/suite.h"
+#include "shim/shim.h"
 #include "vmm/csv_host.h"
 #include "vmm/csv_model.h"
 #include "vmm/launch.h"
 #include "vmm/measure.h"
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 /* What `measure` assumes unless told otherwise. */
 #define MODEL_HOST VMSA_HOST_MAINLINE_6_12
@@ -170,6 +174,8 @@ int vm_csv_measure(struct vm *vm)
 		r = check_digest(vm);
 	if (!r && !vm->wait_for_owner)
 		r = launch_finish(vm->launch);
+	if (!r)
+		vm_csv_see_shim(vm);
 	return r;
 }
 
@@ -186,6 +192,39 @@ static void check_own_chain(const struct vm *vm)
 	if (l->pdh.len != PSP_CERT_SIZE || l->chain.len != PSP_CHAIN_SIZE ||
 	    psp_chain_verify(suite, l->pdh.data, l->chain.data) < 0)
 		log_warn("the certificates of this host's security processor are no chain: whoever sends a guest will refuse");
+}
+
+/* Its ciphertext: the same key, place and text make the same one. */
+static int hash_shim(struct vm *vm, uint8_t out[32])
+{
+	struct gmem *gm = &vm->m.gmem;
+	struct iovec iov;
+	struct psp_part part;
+	int r;
+
+	/* Nothing of it that is older in the caches, now or next time. */
+	gmem_flush(gm, SHIM_CODE, SHIM_MEASURED);
+	r = gmem_sealed_iov(gm, SHIM_CODE, SHIM_MEASURED, &iov);
+	if (r < 0)
+		return r;
+	part = (struct psp_part){ iov.iov_base, iov.iov_len };
+	r = psp_digest(psp_suite(PSP_AMD), &part, 1, out);
+	gmem_flush(gm, SHIM_CODE, SHIM_MEASURED);
+	return r;
+}
+
+void vm_csv_see_shim(struct vm *vm)
+{
+	vm->have_shim = config_csv_real(&vm->cfg->csv) && !vm->wait_for_owner &&
+			!hash_shim(vm, vm->shim_seen);
+}
+
+bool vm_csv_same_shim(struct vm *vm)
+{
+	uint8_t now[sizeof(vm->shim_seen)];
+
+	return vm->have_shim && !hash_shim(vm, now) &&
+	       !memcmp(now, vm->shim_seen, sizeof(now));
 }
 
 int vm_csv_incoming(struct vm *vm)

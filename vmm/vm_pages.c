@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/util.h"
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 /*
  * DOC: Theory of operation

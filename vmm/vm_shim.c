@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "shim/shim.h"
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 static void shim_end(struct vm *vm, uint32_t code)
 {

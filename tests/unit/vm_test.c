@@ -11,6 +11,7 @@
 #include "core/util.h"
 #include "shim/shim.h"
 #include "vmm/vm.h"
+#include "vmm/vm_csv.h"
 
 static struct vm vm;
 static struct vcpu vcpu;
