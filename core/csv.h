@@ -22,15 +22,13 @@
 /**
  * struct csv_backend - How commands reach a security processor
  * @name:	"kvm" or "model"
- * @issue:	One KVM_SEV_* / CSV_* command ([csv-abi] 1.1, 1.2); @arg is its
- *		KVM structure or NULL. *ret_fw is the firmware status (0 when
- *		the firmware was not reached)
+ * @issue:	One KVM_SEV_* / CSV_* command ([csv-abi] 1.1, 1.2); @arg is its KVM
+ *		structure or NULL. *ret_fw: firmware status, 0: it was not reached
  * @platform:	One SEV_* command of /dev/sev ([csv-abi] 1.9)
  * @region:	Register or unregister guest RAM that may be encrypted
- * @close:	Undo everything: guest decommissioned, ASID free. (With the
- *		kernel, that happens when the last descriptor of the VM goes)
- * @again:	The same, but for another guest in the VM @vm_fd
- * Each returns 0 or -errno; -EIO together with a firmware status.
+ * @close:	Undo everything: guest decommissioned, ASID free. (With the kernel, that
+ *		happens when the last descriptor of the VM goes). @again: for another
+ *		guest in the VM @vm_fd. Others: 0 or -errno; -EIO with *ret_fw
  */
 struct csv_backend {
 	const char *name;
@@ -112,9 +110,9 @@ const char *csv_error(const struct csv *csv);
 const char *csv_state_name(enum csv_state state);
 
 void csv_open(struct csv *csv, const struct csv_backend *ops, void *be);
-/* Tear down from any state, or twice; every command after it is refused. */
+/* Tear down from any state, or twice; every command after it is refused. again:
+ * another guest instead of this one, whose VM is gone, in the VM @vm_fd. */
 void csv_close(struct csv *csv);
-/* Another guest instead of this one, whose VM is gone, in the VM @vm_fd. */
 void csv_again(struct csv *csv, int vm_fd);
 
 /* Before the first vCPU is made. @user_id: NULL, or guests with the same id
@@ -162,8 +160,7 @@ int csv_platform_status(struct csv *csv, struct csv_platform_status *ret);
 int csv_pdh_export(struct csv *csv, void *pdh, uint32_t *pdh_len, void *chain,
 		   uint32_t *chain_len);
 
-/* Migration: core/csv_migrate.c */
-/* Certificates of the target, already checked by the caller; @amd: root side
+/* Migration: core/csv_migrate.c. Certificates of the target, already checked; @amd: root side
  * (HSK, CEK / ASK, ARK). None may be empty: KVM refuses that. */
 struct csv_target {
 	const void *pdh, *plat, *amd;
