@@ -11,7 +11,7 @@ _csvvmm_names()
 _csvvmm()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} words=
-	local commands='run check doctor list status pause resume stop kill measure attest
+	local commands='run check doctor list status pause resume stop reset kill measure attest
 		launch-measure launch-secret launch-go owner-session owner-secret migrate receive'
 
 	COMPREPLY=()
@@ -53,7 +53,7 @@ _csvvmm()
 			[[ $cur == -* ]] && words='--policy --dir --help --digest'
 			[[ $cur == -* && ${COMP_WORDS[1]} == owner-session ]] && words='--policy --root --cert --dir --help'
 			;;
-		pause | resume | kill | launch-go) words="--help $(_csvvmm_names)" ;;
+		pause | resume | reset | kill | launch-go) words="--help $(_csvvmm_names)" ;;
 		esac
 	fi
 	[ -n "$words" ] && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -62,7 +62,7 @@ static int step_init(struct launch *l)
 	int r = csv_init(&l->csv, es, cfg->user_id);
 
 	/* After it: that is when /dev/sev is in use for sure. */
-	return r < 0 ? r : csv_platform_status(&l->csv, &l->platform);
+	return r < 0 || l->again ? r : csv_platform_status(&l->csv, &l->platform);
 }
 
 static int step_start(struct launch *l)
@@ -231,8 +231,6 @@ static void blob_free(struct launch_blob *b)
 int launch_again(struct launch *l, int vm_fd)
 {
 	blob_free(&l->report);
-	blob_free(&l->pdh);
-	blob_free(&l->chain);
 	l->have_digest = false;
 	l->again = true;
 	l->state = LAUNCH_NONE;
@@ -300,7 +298,7 @@ static void launch_fetch(struct launch *l)
 		log_info("no attestation report: %s", csv_error(&l->csv));
 		l->report.len = 0;
 	}
-	if (launch_fetch_chain(l) < 0) {
+	if (!l->again && launch_fetch_chain(l) < 0) {
 		log_info("no platform certificates: %s", csv_error(&l->csv));
 		l->pdh.len = l->chain.len = 0;
 	}

@@ -56,7 +56,8 @@ struct launch_packet {
  * struct launch - One guest's launch
  * @measure:	Measurement 32, nonce 16; from LAUNCH_MEASURED on
  * @digest:	As the firmware reports it; only if @have_digest
- * @again:	Not the first one: in the sandbox, where no signal can be looked for
+ * @again:	Not the first one: in the sandbox, where no signal can be looked for,
+ *		nor the platform asked what it is; it is the same
  * @report:	Attestation report about it, and the certificates to check it
  *		with: PEK, OCA, CEK in @chain. Empty where the firmware has none
  */

@@ -40,6 +40,8 @@ ends() {
 }
 
 up() {
+	: >"$TMP/r.out"
+	: >"$TMP/r.err"
 	start r </dev/null
 	wait_for printed "$TMP/r.out" "life 1"
 }
@@ -82,11 +84,11 @@ check "without a sandbox" lives
 # --- by what guest.toml says -----------------------------------------------------
 
 type=none
-on_reboot=exit resets "by=acpi"
+on_reboot="exit" resets "by=acpi"
 check 'on_reboot = "exit": 12' ends 12
-on_crash=exit resets "by=panic"
+on_crash="exit" resets "by=panic"
 check 'on_crash = "exit": 10' ends 10
-on_crash=exit resets "by=triple"
+on_crash="exit" resets "by=triple"
 check 'on_crash = "exit": 11' ends 11
 
 # held WHY: it is paused for good
@@ -95,12 +97,12 @@ held() {
 	[ "$(value .state)" = paused ] && ! "$CSVVMM" resume r 2>"$TMP/why" && has "$TMP/why" "only a reset helps ($1)"
 }
 for type in none csv2; do
-	on_reboot=pause resets "tell n=2 by=acpi"
+	on_reboot="pause" resets "tell n=2 by=acpi"
 	up
 	check "$type, on_reboot = \"pause\": it is paused" held "the guest asked for a reboot"
 	check "a reset lets it go on" "$CSVVMM" reset r
 	check "to its end" ended 0
-	on_crash=pause resets "tell n=2 by=triple"
+	on_crash="pause" resets "tell n=2 by=triple"
 	up
 	check "$type, on_crash = \"pause\": it is paused" held "a triple fault"
 	check "kill ends it" "$CSVVMM" kill r

@@ -149,6 +149,9 @@ void guest_main(const uint8_t *boot_params)
 	boot_rounds = w ? number(w) : 0;
 	w = find(cmdline, "delay=");
 	delay = w ? number(w) : 1000;
+	/* A reset leaves memory as it was. */
+	for (i = 0; i < MAX_VCPU * PAGES; i++)
+		*page_of((unsigned)(i / PAGES), i % PAGES) = 0;
 	n = start_others(madt);
 	for (round = 0;; round++) {
 		step(0);
