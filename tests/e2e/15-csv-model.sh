@@ -326,7 +326,7 @@ for profile in hygon amd; do
 	check "$profile: it has the secret" has "$TMP/own.out" "secret: sesame, $profile"
 
 	sed -i 's/session.bin/tik.bin/' "$TMP/own.toml"
-	expect "$profile: a session of the wrong size" 1 "$TMP/out" "$CSVVMM" run "$TMP/own.toml"
+	expect "$profile: a session of the wrong size" 2 "$TMP/out" "$CSVVMM" run "$TMP/own.toml"
 	owner session $profile "$TMP" "$TMP/pdh" 0x1
 	sed -i 's/tik.bin/session.bin/' "$TMP/own.toml"
 	expect "$profile: a session for another policy" 1 "$TMP/out" "$CSVVMM" run "$TMP/own.toml"
