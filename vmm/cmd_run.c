@@ -64,11 +64,13 @@ static int run_watch_signals(struct run *run)
 	return 0;
 }
 
-/* An owner's secret, or a guest that comes, is pinned after the sandbox. */
+/* An owner's secret, a guest that comes, or one that begins anew, is pinned after
+ * the sandbox. (Where a reset may be in place, its absence is no reason to refuse.) */
 static enum sandbox_pins run_pins(const struct run_args *args)
 {
 	const struct config *cfg = &args->cfg;
-	bool later = args->wait_for_owner || args->line >= 0;
+	bool later = args->wait_for_owner || args->line >= 0 ||
+		     cfg->reset == CONFIG_RESET_RELAUNCH;
 
 	if (!config_csv_real(&cfg->csv))
 		return SANDBOX_PINS_NOTHING;

@@ -59,9 +59,16 @@ static void reset_want(struct vm *vm, enum end_reason why, bool pause)
 	reset_wake(vm, 1);
 }
 
+/*
+ * Linux reboots a machine of hardware-reduced ACPI through the reset vector, in
+ * real mode, where a guest with encrypted registers has no #VC handler for what it
+ * finds there: a triple fault is how it asks for a reboot.
+ */
 static enum config_end policy(const struct config *cfg, enum end_reason why)
 {
-	if (why == END_REBOOT)
+	bool es = config_csv_real(&cfg->csv) && cfg->csv.type == CONFIG_CSV_2;
+
+	if (why == END_REBOOT || (why == END_TRIPLE_FAULT && es))
 		return cfg->on_reboot;
 	if (why == END_PANIC || why == END_TRIPLE_FAULT)
 		return cfg->on_crash;
@@ -151,6 +158,13 @@ static int reset_wait(struct vm *vm)
 
 	if (vm_migrate_active(vm))
 		return -EINPROGRESS;
+	/* It had just become too late to cancel: it is in doubt whether the
+	 * guest runs elsewhere. */
+	if (vm->moving) {
+		vm->reset.wanted = false;
+		log_warn("reset: not before it is decided where the guest is");
+		return -ECANCELED;
+	}
 	if (vm_pause(vm) < 0 || vm->m.end != END_NONE)
 		return -ECANCELED;
 	if (rs->pause)

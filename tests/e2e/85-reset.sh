@@ -168,7 +168,9 @@ for type in none csv2; do
 	start r </dev/null
 	wait_for more 5
 	check "$type: reset by guest and host at once, with requests under way" both
-	check "$type: it can't fill the log" [ "$(value .log_dropped)" -gt 0 ]
+	# A burst of 20 lines, then one a second; beside that, lives of more than a second.
+	check "$type: it can't fill the log" \
+		[ "$(grep -c 'the guest asked' "$TMP/r.err")" -le "$(value '25 + (.uptime_ns / 1000000000 | floor) * 2')" ]
 	"$CSVVMM" kill r
 	check "$type: a guest that is reset all the time can be killed" ended 13
 done
@@ -178,7 +180,7 @@ done
 # figures PID: descriptors, private memory in KiB, vCPU threads, locked memory in KiB
 figures() {
 	echo "$(find "/proc/$1/fd" | wc -l) $(awk '/^Private/ { s += $2 } END { print s }' "/proc/$1/smaps_rollup")" \
-		"$(grep -l '^vcpu' /proc/"$1"/task/*/comm | wc -l) $(awk '/^VmLck/ { print $2 }' "/proc/$1/status")"
+		"$(grep -l '^vcpu' /proc/"$1"/task/*/comm 2>/dev/null | wc -l) $(awk '/^VmLck/ { print $2 }' "/proc/$1/status")"
 }
 
 # grows N: N resets more, by the guest
@@ -198,7 +200,8 @@ grows() {
 	echo "# $1 resets: descriptors, private KiB, vCPU threads, locked KiB: $before, then $after"
 	# shellcheck disable=SC2086 # words
 	set -- $before $after
-	[ "$1" -eq "$5" ] && [ "$6" -le $(($2 + 2048)) ] && [ "$3" -eq "$7" ] && [ "$4" -eq "$8" ]
+	# A client that has just left may still have its descriptor.
+	[ "$5" -le $(($1 + 3)) ] && [ "$6" -le $(($2 + 2048)) ] && [ "$3" -eq "$7" ] && [ "$4" -eq "$8" ]
 }
 for type in none csv csv2; do
 	for way in auto relaunch; do
