@@ -279,6 +279,7 @@ void vm_fini(struct vm *vm)
 	unsigned i;
 
 	vm_receive_free(vm);
+	vm_reset_fini(vm);
 	board_destroy(vm->board);
 	vm_csv_close(vm);
 	for (i = 0; i < vm->n_vcpus; i++)
@@ -288,7 +289,6 @@ void vm_fini(struct vm *vm)
 		irq_fini(&vm->m.irq);
 	util_close(&vm->m.vm_fd);
 	vm_throttle_fini(vm);
-	vm_reset_fini(vm);
 	if (vm->m.loop.epfd >= 0)
 		loop_fini(&vm->m.loop);
 	if (vm->m.gmem.size)
