@@ -185,6 +185,8 @@ figures() {
 		"$(grep -l '^vcpu' /proc/"$1"/task/*/comm 2>/dev/null | wc -l) $(awk '/^VmLck/ { print $2 }' "/proc/$1/status")"
 }
 
+# What the address sanitizer keeps back of freed memory would look like a leak.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
 # grows N: N resets more, by the guest
 grows() {
 	local pid before after
