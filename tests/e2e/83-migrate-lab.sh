@@ -75,6 +75,7 @@ not_ok() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n -
 
 coproc far { socat -t 600 - TCP:$B:7777,retry=100,interval=0.3; }
 exec 7>&"${far[1]}" 8<&"${far[0]}"
+eval "exec ${far[1]}>&- ${far[0]}<&-"
 far_pid=$!
 
 # on A|B COMMAND...: a shell's command there; its output and status
@@ -102,8 +103,9 @@ address() { [ "$1" = A ] && echo $A || echo $B; }
 cleanup() {
 	local pid
 	exec 7>&- 8<&-
+	# First who has inherited the line to B: B ends with it.
+	for pid in $(jobs -pr); do [ "$pid" = "$far_pid" ] || kill -9 "$pid"; done 2>/dev/null
 	wait "$far_pid"
-	for pid in $(jobs -pr); do kill -9 "$pid"; done 2>/dev/null
 	wait 2>/dev/null
 	rm -rf "$TMP"
 }
