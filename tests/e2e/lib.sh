@@ -102,12 +102,13 @@ ended() {
 
 gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
 
-# wait_for COMMAND...: until it succeeds; gives up after a minute or two
+# wait_for COMMAND...: until it succeeds; gives up after a minute or two, or as often as $wait_looks says
+wait_looks=1200 wait_pause=0.05
 wait_for() {
 	local i
-	for ((i = 0; i < 1200; i++)); do
+	for ((i = 0; i < wait_looks; i++)); do
 		"$@" 2>/dev/null && return 0
-		sleep 0.05
+		sleep "$wait_pause"
 	done
 	echo "# waited in vain: $*"
 	return 1

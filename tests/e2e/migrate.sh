@@ -7,16 +7,9 @@
 line=() # numbers of the hosts the guest was at
 declare -A host_pid
 
-# As in lib.sh, but half a minute at most: there is much to wait for in vain if one thing is wrong.
-wait_for() {
-	local i
-	for ((i = 0; i < 1500; i++)); do
-		"$@" 2>/dev/null && return 0
-		sleep 0.02
-	done
-	echo "# waited in vain: $*"
-	return 1
-}
+# Half a minute at most: there is much to wait for in vain if one thing is wrong.
+# shellcheck disable=SC2034 # for wait_for
+wait_looks=1500 wait_pause=0.02
 
 # host N [MORE]: a guest.toml for host N; $type, $vcpus, $memory, $cmdline, $profile; MORE is more lines
 host() {

@@ -322,4 +322,46 @@ static inline void guest_start_ap(uint32_t apic_id)
 	mmio_write32(LAPIC + LAPIC_ICR, 0x4600 | TRAMPOLINE >> 12);
 }
 
+/* All others that the MADT says may be started ([ACPI] 5.2.12). Return: how many
+ * there are, with this one */
+static inline unsigned guest_start_aps(const uint8_t *madt)
+{
+	uint32_t len = load32(madt + 4), i;
+	unsigned n = 1;
+
+	for (i = 44; i + 2 <= len && madt[i + 1] >= 2; i += madt[i + 1]) {
+		if (madt[i] != 0 || !(madt[i + 4] & 1) || !madt[i + 3])
+			continue;
+		n++;
+		guest_start_ap(madt[i + 3]);
+	}
+	return n;
+}
+
+/* --- the command line ----------------------------------------------------------- */
+
+/* Where @word is in @s, or NULL. */
+static inline const char *word_find(const char *s, const char *word)
+{
+	const char *a, *b;
+
+	for (; *s; s++) {
+		for (a = s, b = word; *b && *a == *b; a++, b++)
+			;
+		if (!*b)
+			return a;
+	}
+	return NULL;
+}
+
+/* The number that @s begins with; NULL: 0. */
+static inline uint64_t word_number(const char *s)
+{
+	uint64_t v = 0;
+
+	for (; s && *s >= '0' && *s <= '9'; s++)
+		v = v * 10 + (uint64_t)(*s - '0');
+	return v;
+}
+
 #endif

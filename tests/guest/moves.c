@@ -55,28 +55,6 @@ void guest_ap_main(uint32_t apic_id)
 	}
 }
 
-static const char *find(const char *s, const char *word)
-{
-	const char *a, *b;
-
-	for (; *s; s++) {
-		for (a = s, b = word; *b && *a == *b; a++, b++)
-			;
-		if (!*b)
-			return a;
-	}
-	return NULL;
-}
-
-static uint64_t number(const char *s)
-{
-	uint64_t v = 0;
-
-	for (; *s >= '0' && *s <= '9'; s++)
-		v = v * 10 + (uint64_t)(*s - '0');
-	return v;
-}
-
 static void heat(uint64_t round, uint64_t pages)
 {
 	uint64_t i;
@@ -92,20 +70,6 @@ static void cool(uint64_t round, uint64_t pages)
 	for (i = 0; i < pages; i++)
 		if (*(volatile uint64_t *)at(HOT + i * PAGE) != round)
 			guest_fail("a hot page is old");
-}
-
-static unsigned start_others(const uint8_t *madt)
-{
-	uint32_t len = load32(madt + 4), i;
-	unsigned n = 1;
-
-	for (i = 44; i + 2 <= len && madt[i + 1] >= 2; i += madt[i + 1]) {
-		if (madt[i] != 0 || !(madt[i + 4] & 1) || !madt[i + 3])
-			continue;
-		n++;
-		guest_start_ap(madt[i + 3]);
-	}
-	return n;
 }
 
 static void look_after(unsigned n, uint64_t round)
@@ -139,20 +103,19 @@ void guest_main(const uint8_t *boot_params)
 {
 	const char *cmdline = at(load32(boot_params + 0x228));
 	const uint8_t *madt = acpi_find(boot_params, "APIC");
-	const char *w = find(cmdline, "hot=");
-	uint64_t hot = w ? number(w) : 0, round, i, delay;
+	const char *w;
+	uint64_t hot = word_number(word_find(cmdline, "hot=")), round, i, delay;
 	unsigned n;
 
 	if (!madt || hot > HOT_MAX)
 		guest_fail("cannot start");
-	w = find(cmdline, "end=");
-	boot_rounds = w ? number(w) : 0;
-	w = find(cmdline, "delay=");
-	delay = w ? number(w) : 1000;
+	boot_rounds = word_number(word_find(cmdline, "end="));
+	w = word_find(cmdline, "delay=");
+	delay = w ? word_number(w) : 1000;
 	/* A reset leaves memory as it was. */
 	for (i = 0; i < MAX_VCPU * PAGES; i++)
 		*page_of((unsigned)(i / PAGES), i % PAGES) = 0;
-	n = start_others(madt);
+	n = guest_start_aps(madt);
 	for (round = 0;; round++) {
 		step(0);
 		heat(round, hot);
@@ -165,11 +128,11 @@ void guest_main(const uint8_t *boot_params)
 		if (boot_rounds && round >= boot_rounds)
 			break;
 	}
-	if (find(cmdline, "reboot"))
+	if (word_find(cmdline, "reboot"))
 		guest_reboot();
-	if (find(cmdline, "panic"))
+	if (word_find(cmdline, "panic"))
 		outb(PORT_PANIC, 1);
-	if (find(cmdline, "triple"))
+	if (word_find(cmdline, "triple"))
 		triple();
 	guest_success();
 }

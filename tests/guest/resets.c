@@ -64,42 +64,6 @@ static void wrmsr(uint32_t msr, uint64_t v)
 			 : "memory");
 }
 
-static const char *find(const char *s, const char *word)
-{
-	const char *a, *b;
-
-	for (; *s; s++) {
-		for (a = s, b = word; *b && *a == *b; a++, b++)
-			;
-		if (!*b)
-			return a;
-	}
-	return NULL;
-}
-
-static uint64_t number(const char *s)
-{
-	uint64_t v = 0;
-
-	for (; s && *s >= '0' && *s <= '9'; s++)
-		v = v * 10 + (uint64_t)(*s - '0');
-	return v;
-}
-
-static unsigned start_others(const uint8_t *madt)
-{
-	uint32_t len = load32(madt + 4), i;
-	unsigned n = 1;
-
-	for (i = 44; i + 2 <= len && madt[i + 1] >= 2; i += madt[i + 1]) {
-		if (madt[i] != 0 || !(madt[i + 4] & 1) || !madt[i + 3])
-			continue;
-		n++;
-		guest_start_ap(madt[i + 3]);
-	}
-	return n;
-}
-
 static void must(bool good, const char *what)
 {
 	if (!good)
@@ -239,22 +203,22 @@ void guest_main(const uint8_t *boot_params)
 	must(!inb(COM1 + 1) && !inb(COM1 + 4) && !inb(COM1 + 7), "serial port");
 	for (i = 0; i < PCI_SLOTS; i++)
 		look_at_function(k, i);
-	n = start_others(madt);
+	n = guest_start_aps(madt);
 	for (i = 0; i < PATIENCE && running < n - 1; i++)
 		relax();
 	must(running == n - 1, "a processor did not start");
 	k->lives++;
-	if (find(cmdline, "tell")) {
+	if (word_find(cmdline, "tell")) {
 		puts("life ");
 		put_dec(k->lives);
 		puts("\n");
 	}
-	if (k->lives == number(find(cmdline, "n=")))
+	if (k->lives == word_number(word_find(cmdline, "n=")))
 		guest_success();
 	change_processor();
-	if (find(cmdline, "io"))
+	if (word_find(cmdline, "io"))
 		begin_io();
-	end_life(find(cmdline, "by="));
+	end_life(word_find(cmdline, "by="));
 	for (;;)
 		relax();
 }
