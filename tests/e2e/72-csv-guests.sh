@@ -6,39 +6,21 @@
 # shellcheck disable=SC2317 # functions: called by name
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lab.sh
+. tests/e2e/lab.sh
 
-if [ -n "${SAN:-}" ]; then
-	skip "encrypted guests" "sanitizer build: tiers 1 and 2 only"
-	finish
-fi
+lab_skip "encrypted guests"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
-	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
-	export LAB_QEMU
-	kit=$(lab/guest) && LAB_KERNEL=${LAB_KERNEL:-$(lab/build-kernel)/vmlinux} || exit 1
-	export LAB_KERNEL
+	lab_ready
 	small=$(lab/build-kernel --guest)/vmlinuz || exit 1
-	rm -rf "$TMP"
-	n=0 bad=0 seconds=1400
+	seconds=1400
 	[ -z "${FULL:-}" ] || seconds=5400
-	# One plan for both: the second goes on counting.
-	for cpu in ${CPUS:-hygon ${FULL:+amd}}; do
-		out=$(mktemp)
-		lab/run --cpu "$cpu" --coherency count -m 5G -t "$seconds" -- env "BUILD=$BUILD" "KIT=$kit" "SMALL_KERNEL=$small" "CASES=${CASES:-}" \
-			"LIMIT=${LIMIT:-}" "FULL=${FULL:-}" "FROM=$n" bash tests/e2e/72-csv-guests.sh | tee "$out"
-		[ "${PIPESTATUS[0]}" = 0 ] || bad=1
-		n=$((n + $(grep -cE '^(not )?ok ' "$out")))
-		rm -f "$out"
-	done
-	echo "1..$n"
-	exit "$bad"
+	vars=("SMALL_KERNEL=$small" "CASES=${CASES:-}" "LIMIT=${LIMIT:-}" "FULL=${FULL:-}")
+	lab_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/run --coherency count -m 5G -t "$seconds"
 fi
-tap_n=${FROM:-0}
+lab_here
 LIMIT=${LIMIT:-300}
-maker=$LAB_CPU
 guests=0 looked=0
-
-ok() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $maker: $*"; }
-not_ok() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $maker: $*"; }
 
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {

@@ -6,29 +6,16 @@
 # shellcheck disable=SC2317,SC2086 # functions: called by name; addresses and $T have no blanks
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lab.sh
+. tests/e2e/lab.sh
 
-if [ -n "${SAN:-}" ]; then
-	skip "migration of encrypted guests" "sanitizer build: tiers 1 and 2 only"
-	finish
-fi
+lab_skip "migration of encrypted guests"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
-	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
-	export LAB_QEMU
-	kit=$(lab/guest) && LAB_KERNEL=${LAB_KERNEL:-$(lab/build-kernel)/vmlinux} || exit 1
-	export LAB_KERNEL
-	rm -rf "$TMP"
-	n=0 bad=0 seconds=1200
+	lab_ready
+	seconds=1200
 	[ -z "${FULL:-}" ] || seconds=3600
-	for cpu in ${CPUS:-hygon ${FULL:+amd}}; do
-		out=$(mktemp)
-		lab/two --cpu "$cpu" --coherency count -m 3G -t "$seconds" -- env "BUILD=$BUILD" "KIT=$kit" "CASES=${CASES:-}" \
-			"FULL=${FULL:-}" "FROM=$n" bash tests/e2e/83-migrate-lab.sh | sed -u 's/^A: //; s/^B: /# B: /' | tee "$out"
-		[ "${PIPESTATUS[0]}" = 0 ] || bad=1
-		n=$((n + $(grep -cE '^(not )?ok ' "$out")))
-		rm -f "$out"
-	done
-	echo "1..$n"
-	exit "$bad"
+	vars=("CASES=${CASES:-}" "FULL=${FULL:-}")
+	lab_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/two --coherency count -m 3G -t "$seconds"
 fi
 
 # --- two machines ---------------------------------------------------------------
@@ -66,12 +53,8 @@ fi
 asid_group
 bridge $A
 CSVVMM_STATE_DIR=$T/state
-tap_n=${FROM:-0}
-maker=$LAB_CPU
+lab_here
 LIMIT=${LIMIT:-240}
-
-ok() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $maker: $*"; }
-not_ok() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $maker: $*"; }
 
 coproc far { socat -t 600 - TCP:$B:7777,retry=100,interval=0.3; }
 exec 7>&"${far[1]}" 8<&"${far[0]}"

@@ -5,37 +5,18 @@
 # shellcheck disable=SC2317 # functions: called by name
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lab.sh
+. tests/e2e/lab.sh
 
-if [ -n "${SAN:-}" ]; then
-	skip "resets of encrypted guests" "sanitizer build: tiers 1 and 2 only"
-	finish
-fi
+lab_skip "resets of encrypted guests"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
-	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
-	export LAB_QEMU
-	kit=$(lab/guest) && LAB_KERNEL=${LAB_KERNEL:-$(lab/build-kernel)/vmlinux} || exit 1
-	export LAB_KERNEL
+	lab_ready
 	small=$(lab/build-kernel --guest)/vmlinuz || exit 1
-	rm -rf "$TMP"
-	n=0 bad=0
-	# One plan for both: the second goes on counting.
-	for cpu in ${CPUS:-hygon amd}; do
-		out=$(mktemp)
-		lab/run --cpu "$cpu" --coherency count -m 4G -t "${SECONDS_MAX:-1400}" -- env "BUILD=$BUILD" "KIT=$kit" "SMALL_KERNEL=$small" \
-			"RESETS=${RESETS:-2}" "CASES=${CASES:-}" "LIMIT=${LIMIT:-}" "FROM=$n" bash tests/e2e/86-reset-lab.sh | tee "$out"
-		[ "${PIPESTATUS[0]}" = 0 ] || bad=1
-		n=$((n + $(grep -cE '^(not )?ok ' "$out")))
-		rm -f "$out"
-	done
-	echo "1..$n"
-	exit "$bad"
+	vars=("SMALL_KERNEL=$small" "RESETS=${RESETS:-2}" "CASES=${CASES:-}" "LIMIT=${LIMIT:-}")
+	lab_hosts "${CPUS:-hygon amd}" lab/run --coherency count -m 4G -t "${SECONDS_MAX:-1400}"
 fi
-tap_n=${FROM:-0}
+lab_here
 LIMIT=${LIMIT:-300}
-maker=$LAB_CPU
-
-ok() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $maker: $*"; }
-not_ok() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $maker: $*"; }
 
 # guest TYPE VCPUS WAY CMDLINE: $TMP/g.toml
 guest() {
