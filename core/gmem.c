@@ -150,7 +150,11 @@ void gmem_forget(struct gmem *gm)
 		pagemap_reset(&gm->map);
 }
 
-int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared)
+typedef int (*set_pages)(struct pagemap *pm, uint64_t first, uint64_t n,
+			 bool shared);
+
+static int set_each(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared,
+		    set_pages set)
 {
 	uint64_t first = gpa / PAGE_SIZE, end;
 	int r = -EINVAL;
@@ -167,11 +171,21 @@ int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared)
 
 		if (from >= to)
 			continue;
-		r = pagemap_tell(&gm->map, region_page0(gm, reg) + from - base,
-				 to - from, shared);
+		r = set(&gm->map, region_page0(gm, reg) + from - base,
+			to - from, shared);
 		gmem_mark_dirty(gm, from * PAGE_SIZE, (to - from) * PAGE_SIZE);
 	}
 	return r;
+}
+
+int gmem_tell(struct gmem *gm, gpa_t gpa, uint64_t n, bool shared)
+{
+	return set_each(gm, gpa, n, shared, pagemap_tell);
+}
+
+int gmem_share(struct gmem *gm, gpa_t gpa)
+{
+	return set_each(gm, gpa, 1, true, pagemap_set);
 }
 
 bool gmem_valid(const struct gmem *gm, gpa_t gpa, uint64_t len)
@@ -256,7 +270,9 @@ bool gmem_is_private(const struct gmem *gm, gpa_t gpa)
 	const struct gmem_region *r = gmem_find(gm, gpa, 1);
 
 	return r && gm->map.n_pages &&
-	       !(gm->map.told && gmem_shared(gm, r, gpa, 1));
+	       !pagemap_shared(&gm->map,
+			       region_page0(gm, r) + (gpa - r->base) / PAGE_SIZE,
+			       1);
 }
 
 bool gmem_is_zero(const struct gmem *gm, gpa_t gpa)

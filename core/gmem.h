@@ -79,6 +79,10 @@ int gmem_encrypt(struct gmem *gm);
 /* The guest begins anew: it has said nothing yet. */
 void gmem_forget(struct gmem *gm);
 
+/* The page at @gpa is shared from the start: the guest will not say so. Return: as
+ * gmem_tell() */
+int gmem_share(struct gmem *gm, gpa_t gpa);
+
 /* The guest says so of @n pages from @gpa on; what of it is no RAM is ignored.
  * They are dirty then: what the other side has of them is of no use. Return: 0,
  * or -EINVAL when none of it is RAM */

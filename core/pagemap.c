@@ -42,7 +42,7 @@ static uint64_t word_mask(uint64_t page, uint64_t n)
 	return (len == BITS ? UINT64_MAX : BIT(len) - 1) << at;
 }
 
-int pagemap_tell(struct pagemap *pm, uint64_t first, uint64_t n, bool shared)
+int pagemap_set(struct pagemap *pm, uint64_t first, uint64_t n, bool shared)
 {
 	uint64_t page = first, left = n, step;
 
@@ -57,8 +57,16 @@ int pagemap_tell(struct pagemap *pm, uint64_t first, uint64_t n, bool shared)
 		else
 			atomic_fetch_and(w, ~word_mask(page, left));
 	}
-	atomic_store(&pm->told, true);
 	return 0;
+}
+
+int pagemap_tell(struct pagemap *pm, uint64_t first, uint64_t n, bool shared)
+{
+	int r = pagemap_set(pm, first, n, shared);
+
+	if (!r)
+		atomic_store(&pm->told, true);
+	return r;
 }
 
 bool pagemap_shared(const struct pagemap *pm, uint64_t first, uint64_t n)

@@ -23,8 +23,11 @@ struct pagemap {
 int pagemap_init(struct pagemap *pm, uint64_t n_pages);
 void pagemap_fini(struct pagemap *pm);
 
-/* Pages [first, first + n): the guest says what they are. Return: 0, or
+/* Pages [first, first + n) are so, which nobody has had to say. Return: 0, or
  * -EINVAL when there are no such pages */
+int pagemap_set(struct pagemap *pm, uint64_t first, uint64_t n, bool shared);
+
+/* The same, and it is the guest who says so. */
 int pagemap_tell(struct pagemap *pm, uint64_t first, uint64_t n, bool shared);
 
 /* Are all of [first, first + n) shared? Those that aren't there are not. */

@@ -134,8 +134,7 @@ static int reset_encrypted(struct vm *vm)
 	r = kvm_ioctl_val(vm->m.vm_fd, CSV_POST_SYSTEM_RESET, 0);
 	if (r < 0)
 		return otherwise(vm, "POST_SYSTEM_RESET failed");
-	gmem_forget(&vm->m.gmem);
-	vm->pages.ready = false;
+	vm_pages_begin(vm);
 	if (!vm_csv_same_shim(vm)) {
 		log_guest("reset: the guest has damaged its first code (shim)");
 		return otherwise(vm, "its shim is damaged");

@@ -115,8 +115,7 @@ int vm_csv_again(struct vm *vm)
 	if (!vm->launch)
 		return 0;
 	vm->wait_for_owner = vm->has_owner;
-	gmem_forget(&vm->m.gmem);
-	r = config_csv_real(&vm->cfg->csv) ? vm_pages_again(vm) : 0;
+	r = vm_pages_again(vm);
 	return r < 0 ? r : launch_again(vm->launch, vm->m.vm_fd);
 }
 

@@ -32,6 +32,8 @@ bool vm_csv_same_shim(struct vm *vm);
  * KVM_FEATURE_HC_MAP_GPA_RANGE, MIGRATION_CONTROL). An old kernel that has not
  * what it takes is no failure. exit functions: vm.lock held. */
 int vm_pages_open(struct vm *vm);
+/* The guest begins, or begins anew: of its pages only the shim's GHCB is known. */
+void vm_pages_begin(struct vm *vm);
 /* As after that, in vm->m.vm_fd. */
 int vm_pages_again(struct vm *vm);
 void vm_pages_hypercall(struct vcpu *v);

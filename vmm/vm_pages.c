@@ -7,6 +7,7 @@
 #include "core/kvm.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "shim/shim.h"
 #include "vmm/vm.h"
 #include "vmm/vm_csv.h"
 
@@ -49,11 +50,24 @@ static int pages_ask(int vm_fd)
 	return r < 0 ? r : pages_filter(vm_fd);
 }
 
+/* Linux does not speak of the shim's memory, which is reserved in its map. With
+ * its GHCB taken as private the security processor would be told to read what KVM
+ * has written there without a C-bit, maybe still in a cache. */
+void vm_pages_begin(struct vm *vm)
+{
+	const struct config_csv *csv = &vm->cfg->csv;
+
+	gmem_forget(&vm->m.gmem);
+	if (csv->type == CONFIG_CSV_2 && config_csv_real(csv))
+		(void)gmem_share(&vm->m.gmem, SHIM_GHCB);
+	vm->pages.ready = false;
+}
+
 int vm_pages_again(struct vm *vm)
 {
 	int r = vm->pages.offered ? pages_ask(vm->m.vm_fd) : 0;
 
-	vm->pages.ready = false;
+	vm_pages_begin(vm);
 	return r < 0 ? log_errno(r, "reset: page states") : 0;
 }
 
@@ -68,6 +82,7 @@ int vm_pages_open(struct vm *vm)
 	}
 	r = gmem_encrypt(&vm->m.gmem);
 	vm->pages.offered = !r;
+	vm_pages_begin(vm);
 	return r < 0 ? log_errno(r, "map of shared pages") : 0;
 }
 

@@ -166,7 +166,14 @@ static void only_shared(void **state)
 	assert_int_equal(gmem_encrypt(&gm), 0);
 	/* It has said nothing yet. */
 	assert_int_equal(gmem_read(&gm, 0, b, 8), 0);
+	assert_int_equal(gmem_share(&gm, GIB(8)), -EINVAL);
+	assert_int_equal(gmem_share(&gm, 0x8000), 0);
+	assert_int_equal(gmem_read(&gm, 0, b, 8), 0);
+	assert_true(gmem_is_private(&gm, 0));
+	assert_false(gmem_is_private(&gm, 0x8000));
 	assert_int_equal(gmem_tell(&gm, 0x2000, 2, true), 0);
+	assert_int_equal(gmem_read(&gm, 0x8000, b, 4096), 0);
+	assert_int_equal(gmem_read(&gm, 0x9000, b, 8), -EFAULT);
 	assert_int_equal(gmem_read(&gm, 0x2000, b, 8192), 0);
 	assert_int_equal(gmem_read(&gm, 0x1fff, b, 1), -EFAULT);
 	assert_int_equal(gmem_read(&gm, 0x1fff, b, 2), -EFAULT);
