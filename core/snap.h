@@ -76,6 +76,8 @@ struct snap_r {
  *		Return: 0 or -errno
  * @obstacle:	Why this device can't be moved, in words, or NULL. @drop_links:
  *		the guest's connections may be lost
+ * @size:	Bytes of what must be as large at the other host, before anything is
+ *		moved
  *
  * All but @save may be NULL: nothing to do. All with vm.lock held.
  */
@@ -88,6 +90,7 @@ struct snap_item {
 	void (*thaw)(void *obj);
 	int (*hold)(void *obj, bool on);
 	const char *(*obstacle)(const void *obj, bool drop_links);
+	uint64_t (*size)(const void *obj);
 };
 
 struct snap_entry {

@@ -222,13 +222,38 @@ static const char *blk_obstacle(const void *obj, bool drop_links)
 	(void)drop_links;
 	/* What this host's page cache holds, another one does not see. */
 	if (!b->disk->readonly && !b->disk->direct)
-		return "writable and not cache = \"direct\"";
+		return "writable and not cache = \"direct\", as a disk must be whose guest moves";
 	return NULL;
+}
+
+static int blk_save_disk(const void *obj, struct snap_w *w)
+{
+	const struct blk *b = obj;
+
+	return disk_marks_save(&b->marks, b->disk, w);
+}
+
+static int blk_load_disk(void *obj, struct snap_r *r, uint32_t version)
+{
+	const struct blk *b = obj;
+
+	(void)version;
+	return disk_marks_load(b->disk, r);
+}
+
+static uint64_t blk_size(const void *obj)
+{
+	const struct blk *b = obj;
+
+	return b->disk->size;
 }
 
 static const struct snap_item blk_snap_item = {
 	.name = "disk",
 	.version = 1,
+	.save = blk_save_disk,
+	.load = blk_load_disk,
+	.size = blk_size,
 	.hold = blk_hold,
 	.obstacle = blk_obstacle,
 };

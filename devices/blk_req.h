@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "devices/blk_io.h"
+#include "devices/disk_marks.h"
 #include "devices/virtio.h"
 
 /*
@@ -70,6 +71,7 @@ struct blk_req {
  * @patience_ms: How long blk_destroy() waits for the host
  * @free, @n_free: stack of unused slots; the last one used is the next
  * @bounce_free, @n_bounce: stack of unused bounce buffers
+ * @marks:	For the host that the guest may move to
  * @wait_head, @wait_tail: requests waiting for a bounce buffer
  */
 struct blk {
@@ -80,6 +82,7 @@ struct blk {
 	uint32_t stalled, notify;
 	bool dropping, quiesced;
 	unsigned patience_ms;
+	struct disk_marks marks;
 	uint8_t *bounce_mem;
 	uint8_t *bounce_free[BLK_BOUNCES];
 	unsigned n_bounce;

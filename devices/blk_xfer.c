@@ -105,6 +105,10 @@ void blk_req_queue(struct blk_req *r, enum blk_op_kind kind)
 	r->op.unmap = r->unmap;
 	r->op.dsync = kind == BLK_OP_WRITE &&
 		      !virtio_has(&r->blk->virtio, VIRTIO_BLK_F_FLUSH);
+	if (kind == BLK_OP_WRITE || kind == BLK_OP_ZERO)
+		disk_marks_wrote(&r->blk->marks, r->op.off);
+	else if (kind == BLK_OP_DISCARD)
+		disk_marks_discarded(&r->blk->marks);
 	blk_io_queue(&r->blk->io, &r->op);
 }
 

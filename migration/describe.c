@@ -24,6 +24,7 @@ void mig_describe_devices(struct mig_machine *d, const struct snap *s)
 		(void)snprintf(to->name, sizeof(to->name), "%s", e->name);
 		to->instance = (uint16_t)e->instance;
 		to->version = e->item->version;
+		to->size = e->item->size ? e->item->size(e->obj) : 0;
 		d->n_devices++;
 	}
 }
@@ -54,6 +55,7 @@ static void put_lists(const struct mig_machine *d, struct snap_w *w)
 		snap_put_bytes(w, d->device[i].name, len);
 		snap_put16(w, d->device[i].instance);
 		snap_put32(w, d->device[i].version);
+		snap_put64(w, d->device[i].size);
 	}
 	snap_put32(w, d->n_cpuid);
 	for (i = 0; i < d->n_cpuid; i++) {
@@ -91,6 +93,7 @@ static void get_lists(struct mig_machine *d, struct snap_r *r)
 		get_name(&d->device[i], r);
 		d->device[i].instance = snap_get16(r, "instance");
 		d->device[i].version = snap_get32(r, "version");
+		d->device[i].size = snap_get64(r, "size");
 	}
 	d->n_cpuid = snap_get32_range(r, "cpuid", 0, MIG_CPUID_MAX);
 	for (i = 0; i < d->n_cpuid; i++) {
@@ -168,32 +171,57 @@ static int check_sizes(const struct mig_machine *s, const struct mig_machine *t,
 	return 0;
 }
 
+static const struct mig_device *find(const struct mig_machine *in,
+				     const struct mig_device *d)
+{
+	unsigned i;
+
+	for (i = 0; i < in->n_devices; i++)
+		if (!strcmp(in->device[i].name, d->name) &&
+		    in->device[i].instance == d->instance)
+			return &in->device[i];
+	return NULL;
+}
+
+static int check_device(const struct mig_device *a, const struct mig_device *b,
+			char *why)
+{
+	if (strcmp(a->name, b->name) != 0 || a->instance != b->instance)
+		return NO(why,
+			  "devices: where the guest has %s %u, the target has %s %u",
+			  a->name, a->instance, b->name, b->instance);
+	if (a->size != b->size)
+		return NO(why,
+			  "devices: %s %u: the guest's has %llu bytes, the target's %llu",
+			  a->name, a->instance, (unsigned long long)a->size,
+			  (unsigned long long)b->size);
+	if (a->version > b->version)
+		return NO(why,
+			  "devices: %s %u: state of version %u, the target knows up to %u",
+			  a->name, a->instance, a->version, b->version);
+	return 0;
+}
+
+/* They must be the same, in the same order: places on the bus go by it. */
 static int check_devices(const struct mig_machine *s,
 			 const struct mig_machine *t, char *why)
 {
 	unsigned i;
+	int r = 0;
 
-	for (i = 0; i < MAX(s->n_devices, t->n_devices); i++) {
-		const struct mig_device *a = &s->device[i], *b = &t->device[i];
-
-		if (i >= s->n_devices)
-			return NO(why,
-				  "devices: the target has %s %u, which the guest has not",
-				  b->name, b->instance);
-		if (i >= t->n_devices)
+	for (i = 0; i < s->n_devices; i++)
+		if (!find(t, &s->device[i]))
 			return NO(why,
 				  "devices: the guest has %s %u, which the target has not",
-				  a->name, a->instance);
-		if (strcmp(a->name, b->name) != 0 || a->instance != b->instance)
+				  s->device[i].name, s->device[i].instance);
+	for (i = 0; i < t->n_devices; i++)
+		if (!find(s, &t->device[i]))
 			return NO(why,
-				  "devices: where the guest has %s %u, the target has %s %u",
-				  a->name, a->instance, b->name, b->instance);
-		if (a->version > b->version)
-			return NO(why,
-				  "devices: %s %u: state of version %u, the target knows up to %u",
-				  a->name, a->instance, a->version, b->version);
-	}
-	return 0;
+				  "devices: the target has %s %u, which the guest has not",
+				  t->device[i].name, t->device[i].instance);
+	for (i = 0; i < MIN(s->n_devices, t->n_devices) && !r; i++)
+		r = check_device(&s->device[i], &t->device[i], why);
+	return r;
 }
 
 static int check_clock(const struct mig_machine *s, const struct mig_machine *t,

@@ -26,6 +26,7 @@ struct mig_device {
 	char name[SNAP_NAME_MAX + 1];
 	uint16_t instance;
 	uint32_t version;
+	uint64_t size;
 };
 
 /* function, index, flags, eax, ebx, ecx, edx; as in struct kvm_cpuid_entry2 */

@@ -46,7 +46,7 @@ static void enter(struct mig_source *s, enum mig_phase phase)
 	pthread_mutex_lock(&s->lock);
 	s->progress.phase = phase;
 	s->progress.bytes = s->wire.sent;
-	if (s->start_ns)
+	if (phase >= MIG_MOVED)
 		s->progress.total_ns = now_ns() - s->start_ns;
 	pthread_mutex_unlock(&s->lock);
 }
@@ -100,14 +100,15 @@ static int preflight(struct mig_source *s)
 	char why[MIG_WHY_MAX] = "";
 	int r;
 
+	r = wire_greet(&s->wire);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&s->m->lock);
 	r = snap_check_all(&s->m->snap, s->opts.drop_links, &err);
 	pthread_mutex_unlock(&s->m->lock);
 	if (r < 0)
 		return wire_fail(&s->wire, -EXDEV, "%s", err.text);
-	r = wire_greet(&s->wire);
-	if (!r)
-		r = send_offer(s);
+	r = send_offer(s);
 	if (!r)
 		r = recv_answer(s);
 	if (r < 0)
@@ -189,7 +190,8 @@ static int stop(struct mig_source *s)
 	char why[MIG_WHY_MAX] = "";
 	int r;
 
-	s->stop_ns = now_ns();
+	s->stop_ns = s->round_ns = now_ns();
+	s->round_pages = 0;
 	pthread_mutex_lock(&s->m->lock);
 	r = s->ops->stop(s->ctx, why);
 	if (!r) {
@@ -398,5 +400,7 @@ void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p)
 {
 	pthread_mutex_lock(&s->lock);
 	*ret_p = s->progress;
+	if (s->start_ns && !ret_p->total_ns)
+		ret_p->total_ns = now_ns() - s->start_ns;
 	pthread_mutex_unlock(&s->lock);
 }

@@ -86,7 +86,7 @@ struct mig_source {
 	struct mig_pipe pipe;
 	struct csv_target target;
 	bool have_dirty, have_pipe, stopped, released, committed;
-	uint64_t start_ns, stop_ns, round_pages, busy_mark;
+	uint64_t start_ns, stop_ns, round_ns, round_pages, busy_mark;
 	struct mig_cost cost;
 	uint8_t *buf;
 	pthread_mutex_t lock;
@@ -114,6 +114,9 @@ void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
 
 /* migration/source_pages.c, for source.c: all that is dirty now. */
 int mig_source_send_pages(struct mig_source *s);
+
+/* Bytes of pages a second in this round, so far. */
+uint64_t mig_source_rate(const struct mig_source *s);
 
 /* migration/source_rounds.c: rounds until what is left fits into the downtime. */
 int mig_source_rounds(struct mig_source *s);

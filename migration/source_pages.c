@@ -18,14 +18,35 @@
 static void count(struct mig_source *s, const struct mig_runs *r, bool zero,
 		  bool sealed)
 {
-	pthread_mutex_lock(&s->lock);
-	s->progress.pages += r->pages;
-	s->progress.zero_pages += zero ? r->pages : 0;
-	s->progress.sealed_pages += sealed ? r->pages : 0;
-	s->progress.bytes = s->wire.sent;
-	pthread_mutex_unlock(&s->lock);
+	struct mig_progress *p = &s->progress;
+
 	/* Zero ones cost next to nothing. */
 	s->round_pages += zero ? 0 : r->pages;
+	pthread_mutex_lock(&s->lock);
+	p->pages += r->pages;
+	p->zero_pages += zero ? r->pages : 0;
+	p->sealed_pages += sealed ? r->pages : 0;
+	p->bytes = s->wire.sent;
+	p->remaining -= MIN(p->remaining, r->pages);
+	p->rate = mig_source_rate(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int too_long(struct mig_source *s)
+{
+	const struct mig_progress *p = &s->progress;
+	unsigned long long max_s = s->opts.max_ns / NS_PER_S;
+
+	if (!p->round)
+		return wire_fail(
+			&s->wire, -ETIME,
+			"did not converge in %llu s: not even the first round was over, %llu pages were left",
+			max_s, (unsigned long long)p->remaining);
+	return wire_fail(
+		&s->wire, -ETIME,
+		"did not converge in %llu s: the guest writes %llu pages a second, downtime would be %llu ms",
+		max_s, (unsigned long long)p->dirty_rate,
+		(unsigned long long)(p->predicted_ns / 1000000));
 }
 
 int mig_source_poll(struct mig_source *s)
@@ -37,12 +58,7 @@ int mig_source_poll(struct mig_source *s)
 		return wire_fail(&s->wire, r, "cancelled");
 	if (!s->stopped && s->opts.max_ns &&
 	    now_ns() - s->start_ns > s->opts.max_ns)
-		return wire_fail(
-			&s->wire, -ETIME,
-			"did not converge in %llu s: the guest writes %llu pages a second, downtime would be %llu ms",
-			(unsigned long long)(s->opts.max_ns / NS_PER_S),
-			(unsigned long long)s->progress.dirty_rate,
-			(unsigned long long)(s->progress.predicted_ns / 1000000));
+		return too_long(s);
 	if (!wire_readable(&s->wire))
 		return 0;
 	r = wire_recv_head(&s->wire, &h);

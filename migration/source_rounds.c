@@ -76,6 +76,15 @@ static uint64_t pages_ns(const struct mig_source *s, uint64_t left,
 	return (uint64_t)(((double)left + more) * (double)c->page_ns);
 }
 
+uint64_t mig_source_rate(const struct mig_source *s)
+{
+	uint64_t ns = now_ns() - s->round_ns;
+
+	return ns ? (uint64_t)((double)s->round_pages * PAGE_SIZE * 1e9 /
+			       (double)ns)
+		  : 0;
+}
+
 static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 {
 	struct mig_progress *p = &s->progress;
@@ -87,8 +96,7 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 	p->round++;
 	p->remaining = left;
 	if (ns && s->round_pages) {
-		p->rate = (uint64_t)((double)s->round_pages * PAGE_SIZE * 1e9 /
-				     (double)ns);
+		p->rate = mig_source_rate(s);
 		p->dirty_rate = (uint64_t)dirty_rate;
 		/* One processor, however many wait for it. */
 		p->psp_busy = MIN(1000, (busy - s->busy_mark) * 1000 / ns);
@@ -97,7 +105,6 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 		p->batches = s->pipe.batches;
 	p->predicted_ns = fixed_ns(s) + pages_ns(s, left, dirty_rate);
 	p->bytes = s->wire.sent;
-	p->total_ns = now_ns() - s->start_ns;
 	pthread_mutex_unlock(&s->lock);
 	s->busy_mark = busy;
 }
@@ -106,9 +113,9 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 
 static int one_round(struct mig_source *s)
 {
-	uint64_t from = now_ns();
 	int r;
 
+	s->round_ns = now_ns();
 	s->round_pages = 0;
 	r = mig_source_send_pages(s);
 	if (!r)
@@ -117,7 +124,7 @@ static int one_round(struct mig_source *s)
 		r = mig_dirty_collect(&s->dirty);
 	if (r < 0)
 		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
-	note_round(s, now_ns() - from, mig_dirty_count(&s->dirty));
+	note_round(s, now_ns() - s->round_ns, mig_dirty_count(&s->dirty));
 	return 0;
 }
 
@@ -151,6 +158,9 @@ int mig_source_rounds(struct mig_source *s)
 	unsigned bad = 0;
 	int r = measure_trip(s);
 
+	pthread_mutex_lock(&s->lock);
+	s->progress.remaining = before;
+	pthread_mutex_unlock(&s->lock);
 	if (!r)
 		r = mig_source_rehearse(s, &s->cost.state_ns);
 	while (!r) {

@@ -67,6 +67,12 @@ static int preflight(struct mig_target *t)
 	e = mig_check(&t->peer, &t->own, why);
 	if (e < 0)
 		return refuse(t, why);
+	/* Connections are the source's to drop. */
+	pthread_mutex_lock(&t->m->lock);
+	e = snap_check_all(&t->m->snap, true, &err);
+	pthread_mutex_unlock(&t->m->lock);
+	if (e < 0)
+		return refuse(t, err.text);
 	mig_describe_put(&t->own, &w);
 	return wire_send(&t->wire, WIRE_ANSWER, w.buf, (uint32_t)w.len);
 }

@@ -362,6 +362,23 @@ static uint64_t microseconds(const struct timeval *tv)
 	return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
 }
 
+static int ended(struct tunnel *t, int status, const struct rusage *used)
+{
+	t->pid = 0;
+	t->cpu_us = microseconds(&used->ru_utime) + microseconds(&used->ru_stime);
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPIPE;
+}
+
+int tunnel_reap(struct tunnel *t)
+{
+	struct rusage used;
+	int status;
+
+	if (!t->pid || wait4(t->pid, &status, WNOHANG, &used) != t->pid)
+		return -EAGAIN;
+	return ended(t, status, &used);
+}
+
 int tunnel_close(struct tunnel *t)
 {
 	struct rusage used;
@@ -369,10 +386,11 @@ int tunnel_close(struct tunnel *t)
 
 	util_close(&t->fd);
 	util_close(&t->report);
+	if (!t->pid)
+		return 0;
 	while (wait4(t->pid, &status, 0, &used) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
-	t->cpu_us = microseconds(&used.ru_utime) + microseconds(&used.ru_stime);
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPIPE;
+	return ended(t, status, &used);
 }

@@ -63,7 +63,7 @@ struct tunnel_conf {
  * struct tunnel - The owner's side
  * @fd:		Plain bytes, both ways; close-on-exec, blocking. End of file:
  *		the other side has ended, or the helper said in the log why not
- * @pid:	The helper, a child
+ * @pid:	The helper, a child; 0 = it has ended
  * @port:	Listening: the port
  * @report:	Listening: for tunnel_wait(), else -1
  * @cpu_us:	What the helper cost; of tunnel_close()
@@ -120,6 +120,8 @@ int tunnel_listen(const struct tunnel_conf *conf, uint16_t *ret_port,
  * Return: 0 when both sides had ended the stream; -EPIPE when it was cut
  */
 int tunnel_close(struct tunnel *t);
+/* Has the helper ended? Without waiting. Return: as tunnel_close(), or -EAGAIN */
+int tunnel_reap(struct tunnel *t);
 
 /**
  * tunnel_address() - Split "HOST:PORT" or "[ADDRESS]:PORT"

@@ -14,6 +14,7 @@
 #include "vmm/commands.h"
 #include "vmm/control.h"
 #include "vmm/state_dir.h"
+#include "vmm/status_text.h"
 
 #define KILL_WAIT_S 10
 /* A step of the launch, on a slow host. */
@@ -174,24 +175,6 @@ static json_t *request(const char *name, const char *cmd)
 	return command_ask(name, json_pack("{s:s}", "cmd", cmd));
 }
 
-static uint64_t get_u64(const json_t *answer, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(answer, key));
-}
-
-/* Text from another process: control bytes must not reach the terminal. */
-static const char *get_text(const json_t *answer, const char *key)
-{
-	const char *text = json_string_value(json_object_get(answer, key));
-	const char *p;
-
-	for (p = text; p && *p; p++) {
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return "?";
-	}
-	return text ? text : "?";
-}
-
 static int print_json(json_t *answer)
 {
 	int r;
@@ -201,14 +184,6 @@ static int print_json(json_t *answer)
 	putchar('\n');
 	json_decref(answer);
 	return r < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_OK;
-}
-
-static void print_uptime(uint64_t ns)
-{
-	uint64_t s = ns / 1000000000;
-
-	printf("%" PRIu64 "d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 86400,
-	       s / 3600 % 24, s / 60 % 60, s % 60);
 }
 
 static int list_json(char **names, int n)
@@ -237,9 +212,9 @@ static void list_row(const char *name)
 	if (!answer)
 		return; /* ended meanwhile, or the reason was logged */
 	printf("%-20s %8" PRIu64 "  %-8s %5" PRIu64 " %6" PRIu64 "M  ", name,
-	       get_u64(answer, "pid"), get_text(answer, "state"),
-	       get_u64(answer, "vcpus"), get_u64(answer, "memory") >> 20);
-	print_uptime(get_u64(answer, "uptime_ns"));
+	       status_u64(answer, "pid"), status_text(answer, "state"),
+	       status_u64(answer, "vcpus"), status_u64(answer, "memory") >> 20);
+	status_print_uptime(status_u64(answer, "uptime_ns"));
 	putchar('\n');
 	json_decref(answer);
 }
@@ -273,92 +248,6 @@ static int list_main(int argc, char **argv)
 	}
 	state_names_free(names, n);
 	return fflush(stdout) ? EXIT_FAILED : status;
-}
-
-static void print_devices(const json_t *answer, const char *key)
-{
-	const json_t *list = json_object_get(answer, key);
-	const json_t *item;
-	size_t i;
-
-	printf("%-14s", key);
-	json_array_foreach(list, i, item)
-	{
-		printf(" %s", get_text(item, "id"));
-		if (json_is_true(json_object_get(item, "readonly")))
-			printf(" (read-only)");
-		if (json_object_get(item, "kind"))
-			printf(" (%s, %s)", get_text(item, "kind"),
-			       get_text(item, "mac"));
-	}
-	printf("%s\n", json_array_size(list) ? "" : " none");
-}
-
-static void print_exits(json_t *answer)
-{
-	const json_t *list = json_object_get(answer, "exits");
-	const char *kind, *comma = "";
-	json_t *item;
-	size_t i;
-
-	printf("%-14s", "exits");
-	json_array_foreach(list, i, item)
-		printf(" %" JSON_INTEGER_FORMAT, json_integer_value(item));
-	printf("\n%-14s", "by kind");
-	json_object_foreach(json_object_get(answer, "exits_by"), kind, item)
-	{
-		printf("%s %s %" JSON_INTEGER_FORMAT, comma, kind,
-		       json_integer_value(item));
-		comma = ",";
-	}
-	putchar('\n');
-}
-
-static void print_csv(const json_t *csv)
-{
-	const char *launch = get_text(csv, "launch");
-
-	if (!json_is_object(csv))
-		return;
-	/* "finished" sounds as if the guest were. */
-	if (!strcmp(launch, "finished"))
-		launch = "launched";
-	printf("%-14s %s (%s), %s\n", "csv", get_text(csv, "type"),
-	       get_text(csv, "backend"), launch);
-	printf("%-14s %s\n", "launch digest", get_text(csv, "digest"));
-	if (json_is_integer(json_object_get(csv, "shared_pages")))
-		printf("%-14s %lld, %s\n", "shared pages",
-		       json_integer_value(json_object_get(csv, "shared_pages")),
-		       json_is_true(json_object_get(csv, "migratable_now"))
-			       ? "ready for migration"
-			       : "not ready for migration");
-}
-
-static int print_status(json_t *answer)
-{
-	const json_t *first = json_object_get(answer, "start_to_first_run_ns");
-
-	printf("%-14s %s\n", "name", get_text(answer, "name"));
-	printf("%-14s %s\n", "state", get_text(answer, "state"));
-	printf("%-14s %" PRIu64 "\n", "pid", get_u64(answer, "pid"));
-	printf("%-14s %" PRIu64 "\n", "vcpus", get_u64(answer, "vcpus"));
-	printf("%-14s %" PRIu64 "M\n", "memory", get_u64(answer, "memory") >> 20);
-	printf("%-14s ", "uptime");
-	print_uptime(get_u64(answer, "uptime_ns"));
-	putchar('\n');
-	if (json_is_integer(first))
-		printf("%-14s %.1f ms\n", "start-up",
-		       (double)json_integer_value(first) / 1e6);
-	print_exits(answer);
-	printf("%-14s %s\n", "config", get_text(answer, "config"));
-	printf("%-14s %s\n", "kernel", get_text(answer, "kernel"));
-	print_devices(answer, "disks");
-	print_devices(answer, "nets");
-	print_csv(json_object_get(answer, "csv"));
-	printf("%-14s %" PRIu64 " lines\n", "log dropped",
-	       get_u64(answer, "log_dropped"));
-	json_decref(answer);
-	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
 /*
@@ -417,8 +306,8 @@ static int act(const struct command *cmd, int argc, char **argv)
 	if (!answer)
 		return EXIT_FAILED;
 	if (cmd == &cmd_status)
-		return args.json ? print_json(answer) : print_status(answer);
-	if (cmd == &cmd_stop && !strcmp(get_text(answer, "state"), "paused"))
+		return args.json ? print_json(answer) : status_print(answer);
+	if (cmd == &cmd_stop && !strcmp(status_text(answer, "state"), "paused"))
 		log_warn("guest \"%s\" is paused: it sees the power button when it is resumed",
 			 args.name);
 	json_decref(answer);

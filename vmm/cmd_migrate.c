@@ -59,6 +59,18 @@ static const char *text(const json_t *j, const char *key)
 	return s ? s : "?";
 }
 
+static bool migration_runs(const char *phase)
+{
+	static const char *const phases[] = { "preflight", "pages", "stopped",
+					      "committing" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(phases); i++)
+		if (!strcmp(phase, phases[i]))
+			return true;
+	return false;
+}
+
 static void print_json(const json_t *j)
 {
 	(void)json_dumpf(j, stdout, JSON_ENSURE_ASCII | JSON_COMPACT);
@@ -90,10 +102,11 @@ static void print_moved(const json_t *m, const struct args *a)
 		printf("%s could move to %s\n", a->name, a->where);
 		return;
 	}
-	printf("%s moved to %s: %" PRIu64 " rounds, %" PRIu64 " pages (%" PRIu64
-	       " sealed, %" PRIu64
+	printf("%s moved to %s: %" PRIu64 " round%s, %" PRIu64
+	       " pages (%" PRIu64 " sealed, %" PRIu64
 	       " zero), %.1f MiB in %.2f s, downtime %.1f ms (predicted %.1f); %.2f s of CPU time for the line\n",
-	       a->name, a->where, get(m, "rounds"), get(m, "pages"),
+	       a->name, a->where, get(m, "rounds"),
+	       get(m, "rounds") == 1 ? "" : "s", get(m, "pages"),
 	       get(m, "sealed_pages"), get(m, "zero_pages"),
 	       (double)get(m, "bytes") / 1048576.0,
 	       (double)get(m, "total_ns") / 1e9, (double)get(m, "down_ns") / 1e6,
@@ -129,9 +142,11 @@ static int print_end(const json_t *m, const struct args *a)
 		print_json(m);
 	else if (!ends[i].words)
 		print_moved(m, a);
-	if (ends[i].words)
+	if (ends[i].words && strcmp(text(m, "why"), "cancelled") != 0)
 		log_err("migrate %s: %s: %s", a->name, ends[i].words,
 			text(m, "why"));
+	else if (ends[i].words)
+		log_err("migrate %s: %s", a->name, ends[i].words);
 	return ends[i].status;
 }
 
@@ -201,7 +216,6 @@ static int wait_end(const struct args *a, int events, struct tunnel *t)
 	j = json_loads(buf, JSON_REJECT_DUPLICATES, NULL);
 	/* The VMM is done with the line, too; what that has cost. */
 	(void)tunnel_close(t);
-	t->pid = 0;
 	add_number(j, "line_cpu_us", (int64_t)t->cpu_us);
 	if (json_is_object(j))
 		status = print_end(j, a);
@@ -268,6 +282,31 @@ static int ask(const struct args *a, const int *fds, unsigned n, bool model_root
 	return ok ? 0 : -EINVAL;
 }
 
+/* What stands against it here is told before anybody is called. */
+static int could_go(const struct args *a)
+{
+	auto_free char *line = NULL;
+	int r = control_request(a->name, "{\"cmd\":\"status\"}", &line);
+	const char *phase;
+	json_t *j;
+
+	if (r == -ENOENT) {
+		log_err("no guest named \"%s\" is running", a->name);
+		return r;
+	}
+	if (r < 0)
+		return log_errno(r, "guest \"%s\"", a->name);
+	j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	phase = text(json_object_get(j, "migration"), "phase");
+	if (migration_runs(phase)) {
+		log_err("guest \"%s\": a migration is under way already",
+			a->name);
+		r = -EBUSY;
+	}
+	json_decref(j);
+	return r;
+}
+
 static int migrate(const struct args *a)
 {
 	bool model_root = a->root && !strcmp(a->root, "model");
@@ -279,7 +318,7 @@ static int migrate(const struct args *a)
 	unsigned n = 0;
 	int r;
 
-	if (line_connect(&a->line, "migrate", &t) < 0)
+	if (could_go(a) < 0 || line_connect(&a->line, "migrate", &t) < 0)
 		return EXIT_FAILED;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		log_errno(-errno, "socketpair");
@@ -308,8 +347,7 @@ static int migrate(const struct args *a)
 		r = EXIT_FAILED;
 	}
 	(void)close(pair[0]);
-	if (t.pid)
-		(void)tunnel_close(&t);
+	(void)tunnel_close(&t);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@
  * connection and its TLS (migration/tunnel.h). Whom it lets in gets another child,
  * which builds the machine and waits for the guest; as long as such a child ends
  * without having been changed by it (a check, a refusal), the next one is let in.
- * The guest lives in the child; its exit status is ours.
+ * The guest lives in the child; its exit status is ours. Once it has come, the port
+ * is free for the next receiver: the child says so in a pipe.
  */
 
 struct args {
@@ -29,7 +31,8 @@ struct args {
 	bool once;
 	uint64_t stall_s;
 	struct line_opts line;
-	int listen_fd;
+	int listen_fd, arrived;
+	struct tunnel tunnel;
 	struct run_args run;
 };
 
@@ -78,33 +81,63 @@ static int receive_child(void *arg)
 	struct args *a = arg;
 
 	util_close(&a->listen_fd);
+	util_close(&a->arrived);
 	return run_guest(&a->run);
+}
+
+/* Something has happened: the guest has come, or the line's helper has ended. */
+static void woken(void *arg)
+{
+	struct args *a = arg;
+	char c;
+
+	if (a->listen_fd >= 0 && read(a->arrived, &c, 1) == 1)
+		util_close(&a->listen_fd);
+	if (a->listen_fd < 0)
+		(void)tunnel_reap(&a->tunnel);
+}
+
+/* Its end for the child is a->run.arrived. Return: 0 or -errno, logged */
+static int open_arrived(struct args *a)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return log_errno(-errno, "pipe");
+	/* It is only waited for. */
+	(void)signal(SIGIO, SIG_IGN);
+	a->arrived = p[0];
+	a->run.arrived = p[1];
+	if (fcntl(p[0], F_SETOWN, getpid()) < 0 ||
+	    fcntl(p[0], F_SETFL, O_NONBLOCK | O_ASYNC) < 0)
+		return log_errno(-errno, "pipe");
+	return 0;
 }
 
 /* Return: exit status of the guest, or of the attempt */
 static int receive(struct args *a)
 {
 	int status = RUN_UNTOUCHED, sig = 0;
+	struct tunnel *t = &a->tunnel;
 	bool told = false;
-	struct tunnel t;
 	uint16_t port;
 
 	a->listen_fd = line_listen(&a->line, &port);
-	if (a->listen_fd < 0)
+	if (a->listen_fd < 0 || open_arrived(a) < 0)
 		return EXIT_FAILED;
 	do {
 		status = EXIT_FAILED;
-		if (line_open(&a->line, a->listen_fd, &t) < 0)
+		if (line_open(&a->line, a->listen_fd, t) < 0)
 			break;
 		if (!told)
 			log_info("waiting for guest %s at port %u",
 				 a->run.cfg.name, port);
 		told = true;
-		if (line_wait(&a->line, &t) < 0)
+		if (line_wait(&a->line, t) < 0)
 			break;
-		a->run.line = t.fd;
-		status = guardian_child(receive_child, a, &sig);
-		(void)tunnel_close(&t);
+		a->run.line = t->fd;
+		status = guardian_child(receive_child, a, woken, &sig);
+		(void)tunnel_close(t);
 		/* It came when that child had ended already, or was about to. */
 	} while (status == RUN_UNTOUCHED && !a->once && !sig);
 	util_close(&a->listen_fd);
@@ -113,7 +146,10 @@ static int receive(struct args *a)
 
 static int receive_main(int argc, char **argv)
 {
-	struct args a = { .stall_s = 30, .listen_fd = -1, .run = { .line = -1 } };
+	struct args a = { .stall_s = 30,
+			  .listen_fd = -1,
+			  .arrived = -1,
+			  .run = { .line = -1, .arrived = -1 } };
 	struct config_error err;
 	const char *wrong;
 	int status;

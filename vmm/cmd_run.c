@@ -149,7 +149,7 @@ int run_guest(void *arg)
 	struct run run = { .signals.fd = -1 };
 	int status = EXIT_FAILED;
 	enum end_reason why;
-	bool untouched;
+	bool untouched, came;
 	int r;
 	sigset_t set;
 
@@ -178,16 +178,18 @@ int run_guest(void *arg)
 		/* Parsing and the filters took more than will be needed. */
 		(void)malloc_trim(0);
 		if (args->line < 0 ||
-		    !vm_receive_start(&run.vm, args->line, args->stall_ns))
+		    !vm_receive_start(&run.vm, args->line, args->arrived,
+				      args->stall_ns))
 			why = vm_run(&run.vm);
 	}
 	untouched = run.have_vm && vm_receive_untouched(&run.vm);
+	came = args->line < 0 || (run.have_vm && vm_receive_came(&run.vm));
 	run_cleanup(&run);
 	if (untouched) {
 		log_info("waiting on");
 		status = RUN_UNTOUCHED;
 	} else if (why != END_NONE) {
-		status = vm_end_status(why);
+		status = came ? vm_end_status(why) : EXIT_NOT_RECEIVED;
 		log_end(cfg->name, why, run.signal, status);
 	} else {
 		log_err("guest %s: not started (exit status %d)", cfg->name,
@@ -220,7 +222,7 @@ static int parse_args(int argc, char **argv, struct run_args *args,
 
 static int run_main(int argc, char **argv)
 {
-	struct run_args args = { .line = -1 };
+	struct run_args args = { .line = -1, .arrived = -1 };
 	const char *file;
 	struct config_error err;
 	int status;

@@ -45,7 +45,8 @@ int guardian_pending(void)
 	return 0;
 }
 
-static int guardian_wait(pid_t child, const sigset_t *set, int *ret_signal)
+static int guardian_wait(pid_t child, const sigset_t *set,
+			 void (*wake)(void *arg), void *arg, int *ret_signal)
 {
 	int status;
 
@@ -53,9 +54,11 @@ static int guardian_wait(pid_t child, const sigset_t *set, int *ret_signal)
 		siginfo_t si;
 		int sig = sigwaitinfo(set, &si);
 
-		if (sig == SIGCHLD) {
+		if (sig == SIGCHLD || sig == SIGIO) {
 			if (waitpid(child, &status, WNOHANG) == child)
 				return status;
+			if (wake)
+				wake(arg);
 		} else if (sig > 0) {
 			if (ret_signal)
 				*ret_signal = sig;
@@ -81,10 +84,12 @@ static int guardian_report(int status)
 
 int guardian_run(int (*fn)(void *arg), void *arg)
 {
-	return isatty(STDIN_FILENO) ? guardian_child(fn, arg, NULL) : fn(arg);
+	return isatty(STDIN_FILENO) ? guardian_child(fn, arg, NULL, NULL)
+				    : fn(arg);
 }
 
-int guardian_child(int (*fn)(void *arg), void *arg, int *ret_signal)
+int guardian_child(int (*fn)(void *arg), void *arg, void (*wake)(void *arg),
+		   int *ret_signal)
 {
 	sigset_t set, old;
 	pid_t parent = getpid(), child;
@@ -95,6 +100,7 @@ int guardian_child(int (*fn)(void *arg), void *arg, int *ret_signal)
 		return fn(arg);
 	guardian_signals(&set);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGIO);
 	/* Ignored by whoever started us, the child's end would go unnoticed. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigprocmask(SIG_BLOCK, &set, &old);
@@ -112,7 +118,7 @@ int guardian_child(int (*fn)(void *arg), void *arg, int *ret_signal)
 		(void)fflush(NULL);
 		_exit(status);
 	}
-	status = guardian_wait(child, &set, ret_signal);
+	status = guardian_wait(child, &set, wake, arg, ret_signal);
 	terminal_restore();
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return guardian_report(status);

@@ -26,8 +26,15 @@ int guardian_pending(void);
  */
 int guardian_run(int (*fn)(void *arg), void *arg);
 
-/* The same, in a child in any case: what it gives up, this process keeps.
- * *ret_signal: the last one that was passed on, or 0; NULL = who cares */
-int guardian_child(int (*fn)(void *arg), void *arg, int *ret_signal);
+/**
+ * guardian_child() - The same, in a child in any case
+ * @wake:	Called at each SIGIO, and when another child has ended; NULL = nobody
+ *		cares
+ * @ret_signal:	The last one that was passed on, or 0; NULL = nobody cares
+ *
+ * What the child gives up, this process keeps.
+ */
+int guardian_child(int (*fn)(void *arg), void *arg, void (*wake)(void *arg),
+		   int *ret_signal);
 
 #endif

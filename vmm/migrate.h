@@ -83,12 +83,14 @@ int migrate_trust_check(struct migrate_trust *t, const struct mig_machine *own,
 /* --- coming in (vmm/receive.c) ----------------------------------------------------- */
 
 /* Wait for the guest on @fd in a thread of its own; the result is vm->m.end, or a
- * guest that runs. Return: 0 or -errno, logged */
-int vm_receive_start(struct vm *vm, int fd, uint64_t stall_ns);
+ * guest that runs: then a byte is written to @arrived. Return: 0 or -errno, logged */
+int vm_receive_start(struct vm *vm, int fd, int arrived, uint64_t stall_ns);
 /* Stop waiting. Without vm.lock. Nothing when it was never started. */
 void vm_receive_fini(struct vm *vm);
 void vm_receive_free(struct vm *vm);
 /* Nothing was changed: somebody else may be let in. */
 bool vm_receive_untouched(const struct vm *vm);
+/* It has come, whatever became of it here. */
+bool vm_receive_came(const struct vm *vm);
 
 #endif

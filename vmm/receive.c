@@ -24,7 +24,7 @@
 struct vm_incoming {
 	struct vm *vm;
 	struct mig_target t;
-	int fd, wake_fd;
+	int fd, arrived, wake_fd;
 	pthread_t thread;
 	bool have_thread;
 	enum mig_phase end;
@@ -105,11 +105,13 @@ static void *incoming_main(void *arg)
 	util_close(&in->fd);
 	if (in->end != MIG_MOVED)
 		machine_end(&in->vm->m, END_NOT_RECEIVED);
+	else if (write(in->arrived, "", 1) != 1)
+		log_debug("receive: nobody wants to know");
 	pthread_mutex_unlock(&in->vm->m.lock);
 	return NULL;
 }
 
-int vm_receive_start(struct vm *vm, int fd, uint64_t stall_ns)
+int vm_receive_start(struct vm *vm, int fd, int arrived, uint64_t stall_ns)
 {
 	struct vm_incoming *in = calloc(1, sizeof(*in));
 	int r;
@@ -119,6 +121,7 @@ int vm_receive_start(struct vm *vm, int fd, uint64_t stall_ns)
 	vm->incoming = in;
 	in->vm = vm;
 	in->fd = fd;
+	in->arrived = arrived;
 	in->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = in->wake_fd < 0 ? -errno : mig_target_init(&in->t, &vm->m);
 	if (!r)
@@ -169,4 +172,9 @@ bool vm_receive_untouched(const struct vm *vm)
 	const struct vm_incoming *in = vm->incoming;
 
 	return in && (in->end == MIG_NONE || in->end == MIG_REFUSED);
+}
+
+bool vm_receive_came(const struct vm *vm)
+{
+	return vm->incoming && vm->incoming->end == MIG_MOVED;
 }

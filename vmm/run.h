@@ -10,12 +10,13 @@
 /**
  * struct run_args - One guest to run in this process
  * @line:	It comes from there; -1: it is booted
+ * @arrived:	A pipe; a byte is written there when it has come, and is ours
  * @stall_ns:	Such a silence on the line means that it is dead
  */
 struct run_args {
 	struct config cfg;
 	bool wait_for_owner;
-	int line;
+	int line, arrived;
 	uint64_t stall_ns;
 };
 

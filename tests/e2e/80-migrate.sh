@@ -49,7 +49,26 @@ check "the guest is there" went 2
 check "--json: the last line is the result" [ "$(tail -n 1 "$TMP/move.log" | jq -r .phase)" = moved ]
 check "predicted, and measured" \
 	[ "$(tail -n 1 "$TMP/move.log" | jq '.predicted_ns > 0 and .down_ns > 0')" = true ]
+# alone: the port is free for the next one, nothing of the line is left
+alone() {
+	wait_for eval '! ss -Hltn "sport = :$port" | grep -q .' && [ "$(ps --no-headers --ppid "${host_pid[2]}" | wc -l)" -eq 1 ]
+}
+check "the target's port is free again, its helper gone" alone
 kill_host 2
+
+# Killed before it had anything: not as if a guest had been killed.
+host 1 && host 2
+source_up 1
+target_up 2
+via T:ready run "kill ${host_pid[2]}"
+check "the target is ended in the middle: the guest stays" eval "moves 1 1 && stayed 1"
+off
+check "the target: it has not received it" host_ended 2 16
+check "status tells of it" eval 'at 1 status m | grep -q "^migration *failed: "'
+kill_host 1
+
+check "no such guest: told before anybody is called" \
+	eval 'CSVVMM_STATE_DIR=$TMP/s1 "$CSVVMM" migrate --insecure nobody 127.0.0.1:1 2>&1 | grep -q "no guest named \"nobody\" is running"'
 
 # paused: a guest that is paused stays so on its way
 host 1 && host 2
@@ -70,7 +89,9 @@ cmdline="hot=600 delay=0"
 host 1 && host 2
 source_up 1
 target_up 2 --once
-check "row 11: 2 MiB/s for a guest that writes more: given up in time" moves 1 1 --bandwidth 2M --downtime 20 --timeout 6
+check "row 11: 2 MiB/s for a guest that writes more: given up in time" moves 1 1 --bandwidth 2M --downtime 20 --timeout 6 --json
+check "--json: already in the first round it says what is left, and since when" eval \
+	"grep '^{\"phase\":\"pages\"' \"$TMP/move.log\" | jq -s 'any(.round == 0 and .remaining > 0) and .[0].total_ns < .[-1].total_ns' | grep -qx true"
 check "row 11: the prediction is told" has "$TMP/move.log" "downtime would be"
 check "row 11: the guest was slowed down" [ "$(json 1 .migration.throttle)" -gt 0 ]
 check "row 11: it stays, with all it had" stayed 1

@@ -91,5 +91,23 @@ target_up 2 --once
 check "a disk behind this host's page cache" eval 'moves 17 1 && has "$TMP/move.log" "writable and not cache =" && stayed 1'
 host_ended 2 16
 kill_host 1
+
+# refused_here STATUS WORDS: both sides say why, the guest stays
+refused_here() {
+	target_up 2 --once
+	moves "$1" 1 && host_ended 2 16 && stayed 1 && has "$TMP/move.log" "$2" && has "$TMP/2.log" "$2"
+}
+host 1 "$disk" && host 2 "${disk/direct/host}"
+source_up 1
+check "the target's would be behind its page cache" refused_here 17 "writable and not cache ="
+
+truncate -s 2M "$TMP/large"
+host 2 "${disk/$TMP\/disk/$TMP/large}"
+check "another size" refused_here 17 "disk 0: the guest's has 1048576 bytes, the target's 2097152"
+
+head -c 1M /dev/urandom >"$TMP/another"
+host 2 "${disk/$TMP\/disk/$TMP/another}"
+check "another disk of that size" refused_here 1 "both hosts must have the same disk, not a copy"
+kill_host 1
 check "nothing is left behind" all_clean
 finish
