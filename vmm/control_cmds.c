@@ -175,6 +175,7 @@ static int ctl_pause(struct vm *vm, const json_t *req, json_t *reply,
 	if (r < 0)
 		return control_fail(err, r, "cannot pause: the guest is %s",
 				    vm_state_name(vm->state));
+	vm_reset_then(vm, false);
 	log_info("paused");
 	return reply_state(vm, reply);
 }
@@ -182,7 +183,7 @@ static int ctl_pause(struct vm *vm, const json_t *req, json_t *reply,
 static int ctl_resume(struct vm *vm, const json_t *req, json_t *reply,
 		      struct control_error *err)
 {
-	int r = vm_resume(vm);
+	int r = vm_reset_then(vm, true) ? 0 : vm_resume(vm);
 
 	(void)req;
 	if (r == -EBUSY)

@@ -106,6 +106,16 @@ bool vm_reset_pending(const struct vm *vm)
 	return vm->reset.wanted;
 }
 
+bool vm_reset_then(struct vm *vm, bool run)
+{
+	struct vm_reset *rs = &vm->reset;
+
+	if (!rs->wanted || rs->pause)
+		return false;
+	rs->run = run;
+	return true;
+}
+
 static void reset_hold(struct vm *vm)
 {
 	struct vm_reset *rs = &vm->reset;

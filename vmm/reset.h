@@ -67,5 +67,7 @@ const char *vm_reset_reason(enum end_reason why);
 
 /* Is one asked for, and not done yet? */
 bool vm_reset_pending(const struct vm *vm);
+/* Then the operator decides what follows it. Return: is it so? */
+bool vm_reset_then(struct vm *vm, bool run);
 
 #endif

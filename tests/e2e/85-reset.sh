@@ -177,6 +177,27 @@ for type in none csv2; do
 	check "$type: a guest that is reset all the time can be killed" ended 13
 done
 
+# stays_paused: whatever it was about to do
+stays_paused() {
+	local i n
+	for ((i = 0; i < 20; i++)); do
+		"$CSVVMM" pause r || return 1
+		wait_for no_reset
+		n=$(value .reset.count)
+		sleep 0.1
+		[ "$(value .state) $(value .reset.count)" = "paused $n" ] || return 1
+		"$CSVVMM" resume r && wait_for more "$n" || return 1
+	done
+}
+for type in none csv2; do
+	resets "by=acpi"
+	start r </dev/null
+	wait_for more 2
+	check "$type: paused while it resets itself, it stays so" stays_paused
+	"$CSVVMM" kill r
+	ended 13
+done
+
 # --- nothing is lost -------------------------------------------------------------
 
 # figures PID: descriptors, private memory in KiB, vCPU threads, locked memory in KiB
@@ -184,6 +205,12 @@ figures() {
 	echo "$(find "/proc/$1/fd" | wc -l) $(awk '/^Private/ { s += $2 } END { print s }' "/proc/$1/smaps_rollup")" \
 		"$(grep -l '^vcpu' /proc/"$1"/task/*/comm 2>/dev/null | wc -l) $(awk '/^VmLck/ { print $2 }' "/proc/$1/status")"
 }
+
+# paused: and nothing of a reset is under way
+paused() {
+	"$CSVVMM" pause r && wait_for no_reset
+}
+no_reset() { [ "$(value .reset.pending)" = false ]; }
 
 # What the address sanitizer keeps back of freed memory would look like a leak.
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
@@ -193,11 +220,11 @@ grows() {
 	start r </dev/null
 	pid=$vm
 	wait_for more 20 || return 1
-	"$CSVVMM" pause r
+	paused
 	before=$(figures "$pid")
 	"$CSVVMM" resume r
 	wait_for more $((20 + $1)) || return 1
-	"$CSVVMM" pause r
+	paused
 	after=$(figures "$pid")
 	"$CSVVMM" kill r
 	ended 13 || return 1
