@@ -135,7 +135,7 @@ int config_check(struct config_draft *d);
 int config_check_csv(struct config_draft *d);
 void config_csv_fini(struct config_csv *csv);
 
-/* vmm/config_swiotlb.c: "swiotlb=N" in front of the command line. */
+/* vmm/config_swiotlb.c: "reboot=acpi swiotlb=N" in front of the command line. */
 int config_add_swiotlb(struct config_draft *d);
 
 /* vmm/config_files.c: what this host has. Part of config_check(). */

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's bounce buffers. What an encrypted guest's devices read or write
- * has to be in shared memory, and Linux copies through a pool of it that it
- * sizes by memory alone, up to 1 GiB. Here it is by the queues.
+ * Words that an encrypted guest's Linux needs in front of its command line.
+ *
+ * Its bounce buffers: what its devices read or write has to be in shared memory,
+ * and Linux copies through a pool of it that it sizes by memory alone, up to
+ * 1 GiB. Here it is by the queues.
+ *
+ * Its reboot: left to itself it goes back to real mode (vmm/boot_params.c), where
+ * a WBINVD is #VC, without a handler. A triple fault would be a reboot or a crash,
+ * and nobody could tell.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,8 +49,9 @@ int config_add_swiotlb(struct config_draft *d)
 	int r;
 
 	/* In front: of two, Linux takes the last, which is the user's. */
-	if (asprintf(&line, "swiotlb=%" PRIu64 "%s%s", pool_size(cfg) / SLAB,
-		     *cfg->cmdline ? " " : "", cfg->cmdline) < 0) {
+	if (asprintf(&line, "reboot=acpi swiotlb=%" PRIu64 "%s%s",
+		     pool_size(cfg) / SLAB, *cfg->cmdline ? " " : "",
+		     cfg->cmdline) < 0) {
 		snprintf(d->err->text, sizeof(d->err->text), "out of memory");
 		return -ENOMEM;
 	}

@@ -59,16 +59,9 @@ static void reset_want(struct vm *vm, enum end_reason why, bool pause)
 	reset_wake(vm, 1);
 }
 
-/*
- * Linux reboots a machine of hardware-reduced ACPI through the reset vector, in
- * real mode, where a guest with encrypted registers has no #VC handler for what it
- * finds there: a triple fault is how it asks for a reboot.
- */
 static enum config_end policy(const struct config *cfg, enum end_reason why)
 {
-	bool es = config_csv_real(&cfg->csv) && cfg->csv.type == CONFIG_CSV_2;
-
-	if (why == END_REBOOT || (why == END_TRIPLE_FAULT && es))
+	if (why == END_REBOOT)
 		return cfg->on_reboot;
 	if (why == END_PANIC || why == END_TRIPLE_FAULT)
 		return cfg->on_crash;

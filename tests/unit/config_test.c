@@ -403,36 +403,40 @@ static void cmdline_of(const char *text, const char *want)
 	config_fini(&cfg);
 }
 
-/* "swiotlb=8192 " are 13 bytes of Linux's 2047. */
+/* "reboot=acpi swiotlb=8192 " are 25 bytes of Linux's 2047. */
 static void test_csv_cmdline(void **state)
 {
 	char text[4096];
 
 	(void)state;
-	snprintf(text, sizeof(text), KERNEL "cmdline='%02034d'\n" CSV, 0);
+	snprintf(text, sizeof(text), KERNEL "cmdline='%02022d'\n" CSV, 0);
 	accept(text);
-	snprintf(text, sizeof(text), KERNEL "cmdline='%02035d'\n" CSV, 0);
-	refuse(text, "2:9: cmdline: 2035 bytes, and an encrypted guest gets "
-		     "\"swiotlb=8192 \" in front; allowed: up to 2034 bytes");
+	snprintf(text, sizeof(text), KERNEL "cmdline='%02023d'\n" CSV, 0);
+	refuse(text, "2:9: cmdline: 2023 bytes, and an encrypted guest gets "
+		     "\"reboot=acpi swiotlb=8192 \" in front; allowed: up to "
+		     "2022 bytes");
 	snprintf(text, sizeof(text), KERNEL "cmdline='%02047d'\n", 0);
 	accept(text);
 }
 
 /* In slabs of 2 KiB: 16 MiB, 32 MiB a disk queue, 18 MiB a network; an eighth
- * of memory, but at least 16 MiB. Linux takes the last swiotlb= of several. */
+ * of memory, but at least 16 MiB. Linux takes the last swiotlb= of several, and reboot=. */
 static void test_csv_swiotlb(void **state)
 {
 	(void)state;
-	cmdline_of(KERNEL CSV, "swiotlb=8192");
-	cmdline_of(KERNEL "cmdline='a b'\n" CSV, "swiotlb=8192 a b");
-	cmdline_of(KERNEL "cmdline='swiotlb=1'\n" CSV, "swiotlb=8192 swiotlb=1");
+	cmdline_of(KERNEL CSV, "reboot=acpi swiotlb=8192");
+	cmdline_of(KERNEL "cmdline='reboot=k'\n" CSV,
+		   "reboot=acpi swiotlb=8192 reboot=k");
+	cmdline_of(KERNEL "cmdline='a b'\n" CSV, "reboot=acpi swiotlb=8192 a b");
+	cmdline_of(KERNEL "cmdline='swiotlb=1'\n" CSV,
+		   "reboot=acpi swiotlb=8192 swiotlb=1");
 	cmdline_of(KERNEL "memory='4G'\n" CSV
 			  "[[disk]]\npath='d'\nqueues=2\n[[net]]\ntap='t'\n",
-		   "swiotlb=50176");
+		   "reboot=acpi swiotlb=50176");
 	cmdline_of(KERNEL CSV "[[disk]]\npath='d'\nqueues=2\n[[net]]\ntap='t'\n",
-		   "swiotlb=32768");
+		   "reboot=acpi swiotlb=32768");
 	cmdline_of(KERNEL "memory='64M'\n" CSV "[[disk]]\npath='d'\n",
-		   "swiotlb=8192");
+		   "reboot=acpi swiotlb=8192");
 	cmdline_of(KERNEL "cmdline='c'\n" CSV "backend='model'\n", "c");
 	cmdline_of(KERNEL "cmdline='c'\n[[disk]]\npath='d'\n", "c");
 }
