@@ -177,12 +177,13 @@ for type in none csv2; do
 	check "$type: a guest that is reset all the time can be killed" ended 13
 done
 
+no_reset() { [ "$(value .reset.pending)" = false ]; }
 # stays_paused: whatever it was about to do
 stays_paused() {
 	local i n
 	for ((i = 0; i < 20; i++)); do
 		"$CSVVMM" pause r || return 1
-		wait_for no_reset
+		wait_for no_reset || return 1
 		n=$(value .reset.count)
 		sleep 0.1
 		[ "$(value .state) $(value .reset.count)" = "paused $n" ] || return 1
@@ -210,7 +211,6 @@ figures() {
 paused() {
 	"$CSVVMM" pause r && wait_for no_reset
 }
-no_reset() { [ "$(value .reset.pending)" = false ]; }
 
 # What the address sanitizer keeps back of freed memory would look like a leak.
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1

@@ -118,10 +118,10 @@ case_flush() {
 	check "with the flush: reset" "$CSVVMM" reset g
 	check "with the flush: up again" upped 2
 	check "with the flush: no line that the host should have flushed" clean_caches
-	echo 1 >$flush_switch
+	echo 1 >"$flush_switch"
 	"$CSVVMM" reset g 2>"$TMP/why"
 	check "without the flush: not up again" not_upped 3
-	echo 0 >$flush_switch
+	echo 0 >"$flush_switch"
 	read -r host own < <(violations)
 	echo "# host $((host - host_before)) lines"
 	check "without the flush: lines that the host should have flushed" [ "$host" -gt "$host_before" ]
