@@ -259,6 +259,23 @@ static int jump_table(const struct vm *vm, unsigned long req, uint64_t *v)
 	return kvm_ioctl(vm->m.vm_fd, req, &a);
 }
 
+/* What the target may launch again in its place: whatever has this digest. */
+static void digest_load(struct vm *vm, struct snap_r *r)
+{
+	uint8_t digest[sizeof(vm->digest)];
+	bool have = snap_get_bool(r, "digest");
+
+	snap_get_bytes(r, "digest", digest, sizeof(digest));
+	if (r->error || !have)
+		return;
+	if (!vm->launch) {
+		(void)snap_bad(r, "digest", "a plain guest has none");
+		return;
+	}
+	memcpy(vm->digest, digest, sizeof(digest));
+	vm->have_digest = true;
+}
+
 int machine_state_save(struct vm *vm, struct snap_w *w)
 {
 	uint64_t table = 0;
@@ -270,6 +287,8 @@ int machine_state_save(struct vm *vm, struct snap_w *w)
 	snap_put8(w, vm->pages.ready);
 	snap_put32(w, vm->pages.ready_by);
 	snap_put64(w, table);
+	snap_put8(w, vm->have_digest);
+	snap_put_bytes(w, vm->digest, sizeof(vm->digest));
 	r = machine_irqchip_save(vm->m.vm_fd, w);
 	return r < 0 ? r : clocks_save(vm, w);
 }
@@ -285,6 +304,7 @@ int machine_state_load(struct vm *vm, struct snap_r *r)
 	vm->pages.ready = snap_get_bool(r, "ready");
 	vm->pages.ready_by = snap_get32_range(r, "ready by", 0, vm->n_vcpus - 1);
 	table = snap_get64(r, "AP jump table");
+	digest_load(vm, r);
 	if (r->error)
 		return r->error;
 	if (table && jump_table(vm, KVM_SET_DEVICE_ATTR, &table) < 0)

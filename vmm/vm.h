@@ -93,7 +93,8 @@ struct vm_throttle {
  * @run_size:	Bytes of each vCPU's run page
  * @launch:	Of an encrypted guest, else NULL
  * @shim_seen:	Hash of its shim's ciphertext (@have_shim)
- * @digest:	Of its first launch here, if the firmware told it (@have_digest)
+ * @digest:	Of its first launch, if the firmware, or another host, told it
+ *		(@have_digest)
  * @wait_for_owner: vCPUs start when the owner says so, by the control socket;
  *		@has_owner: also when it is launched again
  * @exits:	User-space exits of all vCPUs by kind; vm.lock

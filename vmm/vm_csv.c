@@ -152,7 +152,7 @@ static int check_digest(struct vm *vm)
 		return 0;
 	if (vm->have_digest &&
 	    memcmp(vm->digest, l->digest, sizeof(vm->digest)) != 0) {
-		log_err("reset: the new launch has another digest: kernel or initrd were changed since the start");
+		log_err("reset: the new launch has another digest: kernel or initrd are not what it was started with");
 		return -ESTALE;
 	}
 	memcpy(vm->digest, l->digest, sizeof(vm->digest));

@@ -34,7 +34,7 @@ reset_on_its_way() {
 for type in none csv2; do
 	host 1 && host 2 && host 3
 	source_up 1
-	for at in T:greeting T:ready T:synced S:stopped T:prepared; do
+	for at in T:answer T:ready T:synced S:stopped T:prepared; do
 		check "$type: reset at $at: the migration is cancelled, it begins anew" reset_on_its_way $at
 	done
 	check "$type: the migration says so" has "$TMP/1.log" "migration: cancelled"
@@ -77,5 +77,17 @@ check "whoever wanted it is told" has "$TMP/why" "on its way to another host, to
 check "it goes on there" goes_on 2
 off
 kill_host 2
+
+# The target's files have something else than what has arrived: it is not launched in its place.
+for type in csv csv2; do
+	host 1
+	cmdline=other host 2
+	source_up 1
+	target_up 2
+	check "$type: it moves to where the files are others" moves 0 1
+	at 2 reset m 2>"$TMP/why"
+	check "$type: it is not launched there: another digest" host_ended 2 14
+	check "$type: and says why" has "$TMP/2.log" "the new launch has another digest"
+done
 check "nothing is left behind" all_clean
 finish

@@ -260,7 +260,7 @@ check "plain: the file's new contents are started" swapped 0
 check "plain: it is the other kernel" has "$TMP/r.out" "hello: "
 type=csv2
 check "encrypted: with another digest the guest ends" swapped 14
-check "encrypted: and says why" has "$TMP/r.err" "has another digest: kernel or initrd were changed"
+check "encrypted: and says why" has "$TMP/r.err" "has another digest: kernel or initrd are not what it was started with"
 check "encrypted: who asked is told" has "$TMP/why" "ended instead"
 type=csv
 resets "tell"
