@@ -410,6 +410,66 @@ case_holds() {
 	check "holds: no guest and no ASID is left on A and B" nothing_left
 }
 
+# anew WAY: reset where it is; done so, with the digest it had
+digest() { on "$at" "$CSVVMM status --json m | jq -r .csv.digest"; }
+anew() {
+	on "$at" "$CSVVMM reset m" || return 1
+	[ "$(on "$at" "$CSVVMM status --json m | jq -r .reset.way")" = "$1" ] || return 1
+	[ "$(digest)" = "$first" ]
+}
+# arrives: it is at the other one, and nobody has looked whether it goes on there
+arrives() {
+	local from=$at
+	move 0 || return 1
+	at=$(other "$at")
+	vmm_ended "$from" 15
+}
+# booted N: its kernel was up so often there
+booted() { wait_for on "$at" "[ \$(grep -ac 'csvvmm-guest: up' $T/out) -ge $1 ]"; }
+
+# Resets before and directly after it moves: what came from elsewhere can't be reset in place.
+case_resets() {
+	tiny_toml
+	check "resets: a tiny guest on A" begins
+	first=$(digest)
+	check "resets: in place on A" anew in-place
+	check "resets: and goes on" goes_on
+	waits B
+	check "resets: moves to B" arrives
+	check "resets: at once relaunched there, with the same digest" anew relaunch
+	check "resets: and goes on" goes_on
+	check "resets: then in place" anew in-place
+	check "resets: and goes on" goes_on
+	waits A
+	check "resets: moves to A" arrives
+	check "resets: at once relaunched there" anew relaunch
+	check "resets: and goes on" goes_on
+	$CSVVMM kill m
+	check "resets: ends when told to" vmm_ended A 13
+	check "resets: no wrong count" [ "$(cat $T/out | grep -c FAIL)" = 0 ]
+	check "resets: no guest and no ASID is left on A and B" nothing_left
+}
+case_resets_linux() {
+	toml csv2 2
+	sed -i 's/csvvmm.test=moves/csvvmm.test=idle/' "$TMP/m.toml"
+	tell
+	at=A line=--insecure
+	vmm A run
+	check "resets: Linux on A" booted 1
+	first=$(digest)
+	check "resets: Linux, in place" anew in-place
+	check "resets: it is up again" booted 2
+	waits B
+	check "resets: Linux moves to B" arrives
+	check "resets: at once relaunched there, with the same digest" anew relaunch
+	check "resets: Linux is up on B" booted 1
+	waits A
+	check "resets: it moves back" arrives
+	$CSVVMM kill m
+	check "resets: ends when told to" vmm_ended A 13
+	check "resets: no guest and no ASID is left on A and B" nothing_left
+}
+
 # VMSAs of AMD's processors can't be put into another platform.
 case_refused() {
 	toml csv2 2
@@ -427,7 +487,7 @@ case_refused() {
 
 case $maker in
 amd) cases="refused csv" ;;
-*) cases="holds csv2 ${FULL:+csv }plain" ;;
+*) cases="holds resets csv2 ${FULL:+csv resets_linux }plain" ;;
 esac
 for c in ${CASES:-$cases}; do
 	"case_$c"
