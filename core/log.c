@@ -33,6 +33,7 @@ static struct {
 	int fd;
 	unsigned lost;	/* lines since the last that got through */
 	bool half_line; /* it got through in part */
+	char error[256];
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO };
 
 static struct {
@@ -107,9 +108,12 @@ static bool out_catch_up(void)
 	return true;
 }
 
-static void out_line(const char *line, size_t n)
+static void out_line(const char *line, size_t n, const char *error)
 {
 	pthread_mutex_lock(&out.lock);
+	if (error)
+		(void)snprintf(out.error, sizeof(out.error), "%.*s",
+			       (int)(line + n - 1 - error), error);
 	if (!out_catch_up() || !out_try(line, n))
 		out.lost++;
 	pthread_mutex_unlock(&out.lock);
@@ -123,11 +127,11 @@ static void log_line(enum log_level level, const char *fmt, va_list ap,
 		     const char *tail)
 {
 	char buf[LINE_MAX_LEN];
-	size_t n, i;
+	size_t n, i, text;
 	int len;
 
 	len = snprintf(buf, sizeof(buf), "%s: %s", log_name, level_word[level]);
-	n = len > 0 ? MIN((size_t)len, sizeof(buf) - 1) : 0;
+	text = n = len > 0 ? MIN((size_t)len, sizeof(buf) - 1) : 0;
 	len = vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
 	n = MIN(n + (len > 0 ? (size_t)len : 0), sizeof(buf) - 1);
 	if (tail) {
@@ -140,7 +144,14 @@ static void log_line(enum log_level level, const char *fmt, va_list ap,
 	}
 	n = MIN(n, sizeof(buf) - 1);
 	buf[n++] = '\n';
-	out_line(buf, n);
+	out_line(buf, n, level == LOG_ERROR ? buf + text : NULL);
+}
+
+void log_last_error(char *ret_text, size_t size)
+{
+	pthread_mutex_lock(&out.lock);
+	(void)snprintf(ret_text, size, "%s", out.error);
+	pthread_mutex_unlock(&out.lock);
 }
 
 void log_at(enum log_level level, const char *fmt, ...)

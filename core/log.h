@@ -2,6 +2,7 @@
 #ifndef CSVVMM_CORE_LOG_H
 #define CSVVMM_CORE_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -51,6 +52,10 @@ int log_errno(int r, const char *fmt, ...) __attribute__((format(printf, 2, 3)))
 #define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+
+/* The last error, without the prefix: for who asked for what failed. @size at least
+ * 1; empty when there was none. */
+void log_last_error(char *ret_text, size_t size);
 
 /* Number of guest-caused lines that were left out so far. */
 uint64_t log_guest_dropped(void);

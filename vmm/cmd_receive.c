@@ -11,9 +11,12 @@
 #include "core/util.h"
 #include "vmm/commands.h"
 #include "vmm/config.h"
+#include "vmm/control.h"
 #include "vmm/guardian.h"
+#include "vmm/host_memory.h"
 #include "vmm/line.h"
 #include "vmm/run.h"
+#include "vmm/vm_csv.h"
 
 /*
  * DOC: Theory of operation
@@ -114,6 +117,22 @@ static int open_arrived(struct args *a)
 	return 0;
 }
 
+/* What would be in a guest's way here is told now, not when one comes. */
+static int could_run(const struct config *cfg)
+{
+	struct control *ctl;
+	int r = control_claim(cfg, &ctl);
+
+	if (r < 0)
+		return r;
+	r = host_memory_check(cfg);
+	if (!r)
+		r = vm_csv_device(cfg);
+	/* Until then, the name may be another's. */
+	control_release(ctl);
+	return r;
+}
+
 /* Return: exit status of the guest, or of the attempt */
 static int receive(struct args *a)
 {
@@ -165,7 +184,7 @@ static int receive_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	a.run.stall_ns = a.stall_s * 1000000000ULL;
-	status = receive(&a);
+	status = could_run(&a.run.cfg) < 0 ? EXIT_FAILED : receive(&a);
 	config_fini(&a.run.cfg);
 	return status;
 }

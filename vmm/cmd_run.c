@@ -177,11 +177,15 @@ int run_guest(void *arg)
 	} else if (!r) {
 		/* Parsing and the filters took more than will be needed. */
 		(void)malloc_trim(0);
-		if (args->line < 0 ||
-		    !vm_receive_start(&run.vm, args->line, args->arrived,
-				      args->stall_ns))
+		if (args->line >= 0)
+			r = vm_receive_start(&run.vm, args->line,
+					     args->arrived, args->stall_ns);
+		if (!r)
 			why = vm_run(&run.vm);
 	}
+	/* Whoever wants to send it shall know, too. */
+	if (why == END_NONE && r && args->line >= 0)
+		vm_receive_refuse(args->line, args->stall_ns);
 	untouched = run.have_vm && vm_receive_untouched(&run.vm);
 	came = args->line < 0 || (run.have_vm && vm_receive_came(&run.vm));
 	run_cleanup(&run);

@@ -85,6 +85,8 @@ int migrate_trust_check(struct migrate_trust *t, const struct mig_machine *own,
 /* Wait for the guest on @fd in a thread of its own; the result is vm->m.end, or a
  * guest that runs: then a byte is written to @arrived. Return: 0 or -errno, logged */
 int vm_receive_start(struct vm *vm, int fd, int arrived, uint64_t stall_ns);
+/* There is no machine for a guest to come to: tell its source the last error. */
+void vm_receive_refuse(int fd, uint64_t stall_ns);
 /* Stop waiting. Without vm.lock. Nothing when it was never started. */
 void vm_receive_fini(struct vm *vm);
 void vm_receive_free(struct vm *vm);

@@ -122,6 +122,7 @@ int vm_receive_start(struct vm *vm, int fd, int arrived, uint64_t stall_ns)
 	in->vm = vm;
 	in->fd = fd;
 	in->arrived = arrived;
+	in->end = MIG_FAILED; /* until it has begun, and ended well */
 	in->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = in->wake_fd < 0 ? -errno : mig_target_init(&in->t, &vm->m);
 	if (!r)
@@ -137,6 +138,19 @@ int vm_receive_start(struct vm *vm, int fd, int arrived, uint64_t stall_ns)
 		in->have_thread = !r;
 	}
 	return r < 0 ? log_errno(r, "receive") : 0;
+}
+
+void vm_receive_refuse(int fd, uint64_t stall_ns)
+{
+	char why[WIRE_TEXT_MAX + 1];
+	struct wire_head h;
+	struct wire w;
+
+	wire_open(&w, WIRE_TARGET, fd, -1, stall_ns);
+	log_last_error(why, sizeof(why));
+	/* Its offer first, as where the machine does not fit. */
+	if (!wire_greet(&w) && !wire_recv_head(&w, &h))
+		wire_send_fail(&w, why[0] ? why : "it has no machine for it");
 }
 
 void vm_receive_fini(struct vm *vm)

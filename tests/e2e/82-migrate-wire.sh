@@ -121,6 +121,46 @@ check "row 20: a VMSA's contents" bad "RECEIVE_UPDATE_VMSA" S:VMSA flip 200
 check "row 20: a VMSA's header" bad "RECEIVE_UPDATE_VMSA" S:VMSA flip 20
 check "row 20: a page's contents" bad "BAD_MEASUREMENT" S:sealed-pages flip -100
 check "row 20: the session" bad "RECEIVE_START" S:start flip 60
+check "row 20: pages twice in one session" bad "BAD_MEASUREMENT" S:sealed-pages dup
+check "row 20: pages once more at the end" bad "BAD_MEASUREMENT" S:sealed-pages replay
+
+# kept FILE RECORD: of an attempt that is cut then
+kept() {
+	target_up 2 --once --stall 20
+	via "$2" keep "$TMP/$1"
+	move 1 --stall 20
+	stayed 1 && [ -s "$TMP/$1" ] || return 1
+	off
+	host_ended 2 16
+}
+check "row 20: an older session's start, pages and VMSA are at hand" \
+	eval 'kept old.start S:start && kept old.pages S:sealed-pages && kept old.vmsa S:VMSA'
+check "row 20: pages of an older session" bad "BAD_MEASUREMENT" S:sealed-pages from "$TMP/old.pages"
+check "row 20: a VMSA of an older session" bad "RECEIVE_UPDATE_VMSA" S:VMSA from "$TMP/old.vmsa"
+check "row 20: an older session, and the pages of this one" bad "BAD_MEASUREMENT" S:start from "$TMP/old.start"
+
+# another FILE RECORD: of guest n, with a key of its own, from the same host to a place that is there for it
+another() {
+	CSVVMM_STATE_DIR=$TMP/s3 "$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/3.toml" >"$TMP/3.log" 2>&1 </dev/null &
+	host_pid[3]=$!
+	wait_for printed "$TMP/3.log" "waiting for guest n at port"
+	port=$(sed -n 's/.*waiting for guest n at port //p' "$TMP/3.log")
+	via "$2" keep "$TMP/$1"
+	at 4 migrate --insecure --root model n "127.0.0.1:$port" >"$TMP/n.log" 2>&1 </dev/null
+	off
+	host_ended 3 16 && [ -s "$TMP/$1" ]
+}
+host 3 && host 4
+sed -i 's/^name = "m"/name = "n"/' "$TMP/3.toml" "$TMP/4.toml"
+CSVVMM_STATE_DIR=$TMP/s4 "$CSVVMM" run "$TMP/4.toml" >"$TMP/4.log" 2>&1 </dev/null &
+host_pid[4]=$!
+wait_for counts 4 5
+check "row 20: another guest's pages and VMSA are at hand" \
+	eval 'another other.pages S:sealed-pages && another other.vmsa S:VMSA && goes_on 4'
+check "row 20: pages of another guest" bad "BAD_MEASUREMENT" S:sealed-pages from "$TMP/other.pages"
+check "row 20: a VMSA of another guest" bad "RECEIVE_UPDATE_VMSA" S:VMSA from "$TMP/other.vmsa"
+at 4 kill n >/dev/null 2>&1
+host_ended 4 13
 check "row 20: it moves when nobody meddles" eval 'target_up 2; moves 0 1 && went 2'
 kill_host 2
 check "nothing is left behind" all_clean

@@ -29,6 +29,8 @@ with - for blanks, or a number) gets this ACTION:
   swap            comes after the next one
   insert TYPE HEX another record comes before it
   replay          once more, right before the next "end"
+  keep FILE       goes to FILE instead, and both connections are cut
+  from FILE       the one of FILE comes instead
   run CMD         the shell command runs while it is held back
 """
 import os
@@ -200,6 +202,13 @@ class Direction:
         elif a == "replay":
             self.kept = data
             return data
+        elif a == "keep":
+            with open(args[0], "wb") as f:
+                f.write(data)
+            reset()
+        elif a == "from":
+            with open(args[0], "rb") as f:
+                return f.read()
         elif a == "run":
             subprocess.call(args[0], shell=True)
             return data

@@ -88,6 +88,8 @@ static unsigned lines(const char *s)
 
 static void test_format(void **state)
 {
+	char last[64];
+
 	(void)state;
 	log_info("up %d", 1);
 	assert_string_equal(logged(), "csvvmm: up 1\n");
@@ -97,6 +99,12 @@ static void test_format(void **state)
 	assert_int_equal(log_errno(-ENOENT, "open %s", "x"), -ENOENT);
 	assert_string_equal(
 		logged(), "csvvmm: error: open x: No such file or directory\n");
+	log_last_error(last, sizeof(last));
+	assert_string_equal(last, "open x: No such file or directory");
+	log_warn("w");
+	(void)logged();
+	log_last_error(last, 7);
+	assert_string_equal(last, "open x");
 	log_debug("d");
 	assert_string_equal(logged(), "");
 	log_set_level(LOG_DEBUG);

@@ -6,6 +6,8 @@
  */
 #include "tests/unit/csv_model_rig.h"
 
+#include <dirent.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -15,6 +17,7 @@
 #include "migration/source.h"
 #include "migration/target.h"
 #include "psp/crypto.h"
+#include "psp/psp_abi.h"
 
 #define A	0
 #define B	1
@@ -55,6 +58,13 @@ static struct host {
 } host[2];
 
 static int disk_at = NOBODY;
+/* Somebody calls it off while host @at is at command @cmd. 0 = nobody */
+static struct {
+	unsigned at;
+	uint32_t cmd;
+} cancel;
+/* One platform for all guests that come to B; NULL: a new one each time. */
+static struct csv_model *platform_b;
 static uint8_t root[PSP_ROOT_CHAIN_MAX];
 static size_t root_len;
 
@@ -169,6 +179,8 @@ static int faulty_issue(void *be, uint32_t cmd, void *arg, uint32_t *ret_fw)
 	unsigned i;
 
 	h->batches += cmd == BATCH;
+	if (cancel.cmd == cmd && cancel.at == (unsigned)(h - host))
+		mig_source_cancel(&host[A].s);
 	for (i = 0; i < 2; i++) {
 		const struct fault *f = &h->fault[i];
 
@@ -341,9 +353,12 @@ static void host_open(struct host *h)
 	unsigned vm = (unsigned)(h - host), i;
 
 	memset(h, 0, sizeof(*h));
-	assert_int_equal(csv_model_open(PSP_HYGON, VMSA_HOST_MAINLINE_6_12,
-					&rig.vm[vm].m),
-			 0);
+	if (vm == B && platform_b)
+		assert_int_equal(csv_model_join(platform_b, &rig.vm[vm].m), 0);
+	else
+		assert_int_equal(csv_model_open(PSP_HYGON, VMSA_HOST_MAINLINE_6_12,
+						&rig.vm[vm].m),
+				 0);
 	csv_model_hold(rig.vm[vm].m);
 	rig.no_msr = RIG_MSRS;
 	pthread_mutex_init(&h->m.lock, NULL);
@@ -759,6 +774,136 @@ static void test_flips(void **state)
 	host_close(&host[A]);
 }
 
+/* --- row 8 --------------------------------------------------------------------------- */
+
+#define ASIDS 64
+
+static void psp_must(struct psp *p, uint32_t cmd, void *buf, size_t len)
+{
+	assert_int_equal(psp_command(p, cmd, buf, len), 0);
+}
+
+/* Guests of somebody else's have all ASIDs of B. Return: how many */
+static unsigned take_asids(struct psp *p, uint32_t handle[ASIDS])
+{
+	struct psp_abi_start s = { .policy = POLICY };
+	struct psp_abi_activate a = { 0 };
+	unsigned n = 0;
+
+	for (a.asid = 1; a.asid < ASIDS; a.asid++) {
+		if (!a.handle) {
+			psp_must(p, PSP_CMD_LAUNCH_START, &s, sizeof(s));
+			a.handle = s.handle;
+		}
+		(void)psp_command(p, PSP_CMD_DF_FLUSH, NULL, 0);
+		if (psp_command(p, PSP_CMD_ACTIVATE, &a, sizeof(a)))
+			continue;
+		handle[n++] = a.handle;
+		s.handle = a.handle = 0;
+	}
+	if (a.handle)
+		psp_must(p, PSP_CMD_DECOMMISSION, &a.handle, sizeof(a.handle));
+	return n;
+}
+
+static void test_no_asid(void **state)
+{
+	uint32_t handle[ASIDS];
+	struct psp *p;
+	unsigned i, n;
+
+	(void)state;
+	guest_up();
+	host_open(&host[B]);
+	p = csv_model_psp(model(&host[B]));
+	n = take_asids(p, handle);
+	assert_true(n > 1);
+	move();
+	assert_stayed("RECEIVE_START");
+	assert_non_null(strstr(host[A].s.progress.why, strerror(EBUSY)));
+	/* What it had begun there is gone; one that ends makes room for it. */
+	assert_int_equal(rig_guests(B), n);
+	psp_must(p, PSP_CMD_DEACTIVATE, &handle[0], sizeof(handle[0]));
+	psp_must(p, PSP_CMD_DECOMMISSION, &handle[0], sizeof(handle[0]));
+	move();
+	assert_moved();
+	for (i = 1; i < n; i++) {
+		psp_must(p, PSP_CMD_DEACTIVATE, &handle[i], sizeof(handle[i]));
+		psp_must(p, PSP_CMD_DECOMMISSION, &handle[i], sizeof(handle[i]));
+	}
+	host_close(&host[B]);
+	host_close(&host[A]);
+}
+
+/* --- row 5 --------------------------------------------------------------------------- */
+
+static unsigned descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static void cancelled_at(unsigned at, uint32_t cmd)
+{
+	host_open(&host[B]);
+	writes_more = 64;
+	cancel.at = at;
+	cancel.cmd = cmd;
+	move();
+	cancel.cmd = 0;
+	assert_int_equal(host[A].end, MIG_CANCELLED);
+	host[A].end = MIG_FAILED;
+	assert_stayed("cancelled");
+	assert_int_equal(rig_guests(A), 1);
+	host_close(&host[B]);
+}
+
+/* As many as there are ASIDs would do to notice that one is lost. */
+static void test_cancels(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint32_t cmd;
+	} when[] = {
+		{ A, KVM_SEV_SEND_START },
+		{ B, KVM_SEV_RECEIVE_START },
+		{ A, BATCH },
+		{ B, BATCH },
+		{ A, KVM_SEV_SEND_UPDATE_VMSA },
+		{ B, KVM_SEV_RECEIVE_UPDATE_VMSA },
+		{ B, KVM_SEV_RECEIVE_FINISH },
+	};
+	unsigned i, fds = 0;
+	size_t heap = 0;
+
+	(void)state;
+	assert_int_equal(csv_model_open(PSP_HYGON, VMSA_HOST_MAINLINE_6_12,
+					&platform_b),
+			 0);
+	guest_up();
+	for (i = 0; i < 100; i++) {
+		cancelled_at(when[i % ARRAY_SIZE(when)].at,
+			     when[i % ARRAY_SIZE(when)].cmd);
+		if (i == ARRAY_SIZE(when)) {
+			fds = descriptors();
+			heap = mallinfo2().uordblks + mallinfo2().hblkhd;
+		}
+	}
+	assert_int_equal(descriptors(), fds);
+	/* A thread's end may keep some; a round's buffers are 6 MiB. */
+	assert_in_range(mallinfo2().uordblks + mallinfo2().hblkhd, 0,
+			heap + 65536);
+	moves_at_last();
+	csv_model_drop(platform_b);
+	platform_b = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -770,6 +915,8 @@ int main(void)
 		cmocka_unit_test(test_partial),
 		cmocka_unit_test(test_no_batch),
 		cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_no_asid),
+		cmocka_unit_test(test_cancels),
 	};
 
 	assert_int_equal(psp_root_chain(psp_suite(PSP_HYGON), root,
