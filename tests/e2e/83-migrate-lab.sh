@@ -480,6 +480,7 @@ case_refused() {
 	check "csv2: it goes on" goes_on
 	$CSVVMM kill m
 	vmm_ended A 13
+	kill "$peer" # whom nobody says goodbye to
 	wait "$peer"
 	on B "kill \$(pgrep -x csvvmm)"
 	vmm_ended B 143
