@@ -32,6 +32,14 @@ enum mig_phase {
 	MIG_PHASES
 };
 
+enum mig_part {
+	PART_PAGES,
+	PART_STATE,
+	PART_PREPARED,
+	PART_RUNNING,
+	MIG_PARTS
+};
+
 const char *mig_phase_name(enum mig_phase phase);
 
 /**
@@ -45,13 +53,15 @@ const char *mig_phase_name(enum mig_phase phase);
  *		work, in 1/1000; 0 = there is none
  * @predicted_ns: Downtime, if it were stopped now
  * @down_ns:	Downtime; 0 = was never stopped
+ * @part_ns:	Of it: last pages on their way, all the rest, the target's
+ *		"prepared", its "running"
  */
 struct mig_progress {
 	enum mig_phase phase;
 	unsigned round, throttle;
 	uint64_t pages, zero_pages, sealed_pages, batches, remaining, bytes;
 	uint64_t rate, dirty_rate, psp_busy;
-	uint64_t predicted_ns, down_ns, total_ns;
+	uint64_t predicted_ns, down_ns, total_ns, part_ns[MIG_PARTS];
 	char why[256];
 };
 

@@ -67,6 +67,16 @@ int mig_source_expect(struct mig_source *s, enum wire_type type,
 	return 0;
 }
 
+void mig_source_part(struct mig_source *s, enum mig_part part)
+{
+	uint64_t now = now_ns();
+
+	pthread_mutex_lock(&s->lock);
+	s->progress.part_ns[part] = now - s->part_from_ns;
+	pthread_mutex_unlock(&s->lock);
+	s->part_from_ns = now;
+}
+
 /* --- preflight --- */
 
 static int send_offer(struct mig_source *s)
@@ -190,7 +200,7 @@ static int stop(struct mig_source *s)
 	char why[MIG_WHY_MAX] = "";
 	int r;
 
-	s->stop_ns = s->round_ns = now_ns();
+	s->stop_ns = s->round_ns = s->part_from_ns = now_ns();
 	s->round_pages = 0;
 	pthread_mutex_lock(&s->m->lock);
 	r = s->ops->stop(s->ctx, why);
@@ -210,6 +220,7 @@ static int stop(struct mig_source *s)
 		r = mig_dirty_collect(&s->dirty);
 	if (!r)
 		r = mig_source_send_pages(s);
+	mig_source_part(s, PART_PAGES);
 	return r < 0 ? wire_fail(&s->wire, r, "last pages: %s", strerror(-r)) : 0;
 }
 
@@ -237,6 +248,7 @@ static int commit(struct mig_source *s)
 	pthread_mutex_lock(&s->lock);
 	s->progress.down_ns = now_ns() - s->stop_ns;
 	pthread_mutex_unlock(&s->lock);
+	mig_source_part(s, PART_RUNNING);
 	(void)s->ops->mark(s->ctx, MIG_MOVED);
 	pthread_mutex_lock(&s->m->lock);
 	if (s->csv)

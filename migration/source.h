@@ -54,12 +54,15 @@ struct mig_opts {
  * struct mig_cost - How long things take, as measured in this attempt
  * @trip_ns:	A record there and one back
  * @command_ns:	A command of the security processor by itself
- * @state_ns:	All vCPUs stopped, their state and the machine's in hand
+ * @state_ns:	All vCPUs stopped, their state, the machine's and devices' in hand
+ * @mark_ns:	A word in the journal; the target writes one, too
+ * @log_ns:	KVM's log of what is dirty, read once
  * @page_ns:	A page that is not zero, until the target has it
  * @pages_ns, @pages: What it is made of: the last rounds
  */
 struct mig_cost {
-	uint64_t trip_ns, command_ns, state_ns, page_ns, pages_ns, pages;
+	uint64_t trip_ns, command_ns, state_ns, mark_ns, log_ns;
+	uint64_t page_ns, pages_ns, pages;
 };
 
 /**
@@ -86,7 +89,8 @@ struct mig_source {
 	struct mig_pipe pipe;
 	struct csv_target target;
 	bool have_dirty, have_pipe, stopped, released, committed;
-	uint64_t start_ns, stop_ns, round_ns, round_pages, busy_mark;
+	uint64_t start_ns, stop_ns, round_ns, part_from_ns, round_pages;
+	uint64_t busy_mark;
 	struct mig_cost cost;
 	uint8_t *buf;
 	pthread_mutex_t lock;
@@ -112,6 +116,9 @@ void mig_source_cancel(struct mig_source *s);
 
 void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
 
+/* A part of the downtime is over. */
+void mig_source_part(struct mig_source *s, enum mig_part part);
+
 /* migration/source_pages.c, for source.c: all that is dirty now. */
 int mig_source_send_pages(struct mig_source *s);
 
@@ -123,8 +130,9 @@ int mig_source_rounds(struct mig_source *s);
 
 /* migration/source_state.c: everything else, up to the target's "prepared". */
 int mig_source_state(struct mig_source *s);
-/* Stop the guest, take its state, and let it go on: how long is that? */
-int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns);
+/* Stop the guest, take its state, and let it go on: how long is that? And a word in
+ * the journal? */
+int mig_source_rehearse(struct mig_source *s);
 
 /* The next record must be of @type. Return: 0; -EREMOTEIO: the peer gave up;
  * -EPROTO; -errno of the line */

@@ -57,14 +57,19 @@ static void measure_pages(struct mig_cost *c, uint64_t pages, uint64_t ns)
 	c->page_ns = c->pages_ns / c->pages;
 }
 
-/* The state is taken here and put in there; registers of encrypted vCPUs are a
- * command each at both ends, and the end is one. */
+/*
+ * The log is read once more; the state is taken here and put in there; registers of
+ * encrypted vCPUs are a command each at both ends, with a page, and the end is one;
+ * both write to their journals.
+ */
 static uint64_t fixed_ns(const struct mig_source *s)
 {
 	const struct mig_cost *c = &s->cost;
-	uint64_t commands = s->csv ? 1 + (s->csv->es ? 2 * s->n_vcpus : 0) : 0;
+	uint64_t packets = s->csv && s->csv->es ? s->n_vcpus : 0;
+	uint64_t commands = s->csv ? 1 + 2 * packets : 0;
 
-	return 2 * c->state_ns + 2 * c->trip_ns + commands * c->command_ns;
+	return c->log_ns + 2 * c->state_ns + 2 * c->trip_ns + 2 * c->mark_ns +
+	       commands * c->command_ns + packets * c->page_ns;
 }
 
 static uint64_t pages_ns(const struct mig_source *s, uint64_t left,
@@ -113,6 +118,7 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 
 static int one_round(struct mig_source *s)
 {
+	uint64_t log_from;
 	int r;
 
 	s->round_ns = now_ns();
@@ -120,8 +126,10 @@ static int one_round(struct mig_source *s)
 	r = mig_source_send_pages(s);
 	if (!r)
 		r = sync_target(s);
+	log_from = now_ns();
 	if (!r)
 		r = mig_dirty_collect(&s->dirty);
+	s->cost.log_ns = now_ns() - log_from;
 	if (r < 0)
 		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
 	note_round(s, now_ns() - s->round_ns, mig_dirty_count(&s->dirty));
@@ -162,7 +170,7 @@ int mig_source_rounds(struct mig_source *s)
 	s->progress.remaining = before;
 	pthread_mutex_unlock(&s->lock);
 	if (!r)
-		r = mig_source_rehearse(s, &s->cost.state_ns);
+		r = mig_source_rehearse(s);
 	while (!r) {
 		r = one_round(s);
 		left = s->progress.remaining;

@@ -118,11 +118,25 @@ static int give_up_disks(struct mig_source *s)
 	return r < 0 ? wire_fail(&s->wire, r, "%s", err.text) : 0;
 }
 
-int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns)
+static int save_all(struct mig_source *s, struct snap_error *err)
 {
+	size_t len;
+	int i, r = 0;
+
+	for (i = MIG_MACHINE; i < (int)s->n_vcpus && !r; i++) {
+		struct snap_w w = { .buf = s->buf, .cap = MIG_BUF };
+
+		r = s->ops->save(s->ctx, i, &w);
+	}
+	return r < 0 ? r : snap_save_all(&s->m->snap, s->buf, MIG_BUF, &len, err);
+}
+
+int mig_source_rehearse(struct mig_source *s)
+{
+	struct snap_error err = { "" };
 	uint64_t from = now_ns();
 	char why[MIG_WHY_MAX] = "";
-	int i, r;
+	int r;
 
 	pthread_mutex_lock(&s->m->lock);
 	r = s->ops->stop(s->ctx, why);
@@ -130,15 +144,21 @@ int mig_source_rehearse(struct mig_source *s, uint64_t *ret_ns)
 		pthread_mutex_unlock(&s->m->lock);
 		return wire_fail(&s->wire, r, "%s", why);
 	}
-	for (i = MIG_MACHINE; i < (int)s->n_vcpus && !r; i++) {
-		struct snap_w w = { .buf = s->buf, .cap = MIG_BUF };
-
-		r = s->ops->save(s->ctx, i, &w);
+	r = snap_freeze_all(&s->m->snap, &err);
+	if (!r) {
+		r = save_all(s, &err);
+		snap_thaw_all(&s->m->snap);
 	}
 	s->ops->go_on(s->ctx);
-	*ret_ns = now_ns() - from;
+	s->cost.state_ns = now_ns() - from;
 	pthread_mutex_unlock(&s->m->lock);
-	return r < 0 ? wire_fail(&s->wire, r, "state: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return wire_fail(&s->wire, r, "state: %s",
+				 err.text[0] ? err.text : strerror(-r));
+	from = now_ns();
+	r = s->ops->mark(s->ctx, MIG_PAGES);
+	s->cost.mark_ns = now_ns() - from;
+	return r < 0 ? wire_fail(&s->wire, r, "journal: %s", strerror(-r)) : 0;
 }
 
 /* The lock is taken for moments only: the line may make us wait. */
@@ -160,5 +180,9 @@ int mig_source_state(struct mig_source *s)
 		r = give_up_disks(s);
 	if (!r)
 		r = send_end(s);
-	return r < 0 ? r : mig_source_expect(s, WIRE_PREPARED, &h);
+	mig_source_part(s, PART_STATE);
+	if (!r)
+		r = mig_source_expect(s, WIRE_PREPARED, &h);
+	mig_source_part(s, PART_PREPARED);
+	return r;
 }

@@ -333,15 +333,16 @@ static int commit(struct mig_target *t)
 		return wire_fail(&t->wire, r, "journal: %s", strerror(-r));
 	pthread_mutex_lock(&t->m->lock);
 	r = t->ops->run(t->ctx, why);
-	if (!r)
+	if (!r) {
+		/* It runs, whether the source hears of it or not. */
+		t->wire.wake_fd = -1;
+		(void)wire_send(&t->wire, WIRE_RUNNING, NULL, 0);
 		snap_thaw_all(&t->m->snap);
+	}
 	pthread_mutex_unlock(&t->m->lock);
 	if (r < 0)
 		return wire_fail(&t->wire, r, "%s", why);
 	t->phase = MIG_MOVED;
-	/* It runs, whether the source hears of it or not. */
-	t->wire.wake_fd = -1;
-	(void)wire_send(&t->wire, WIRE_RUNNING, NULL, 0);
 	return 0;
 }
 

@@ -15,7 +15,7 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	seconds=1200
 	[ -z "${FULL:-}" ] || seconds=3600
 	vars=("CASES=${CASES:-}" "FULL=${FULL:-}")
-	lab_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/two --coherency count -m 3G -t "$seconds"
+	lab_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/two ${PSP:+--psp "$PSP"} --coherency count -m 3G -t "$seconds"
 fi
 
 # --- two machines ---------------------------------------------------------------
@@ -468,6 +468,22 @@ case_resets_linux() {
 	$CSVVMM kill m
 	check "resets: ends when told to" vmm_ended A 13
 	check "resets: no guest and no ASID is left on A and B" nothing_left
+}
+
+# For `make bench`: one move of a CSV2 guest, and what A's security processor did for it; a line "number KEY VALUE" each.
+case_numbers() {
+	toml csv2 2
+	check "numbers: a guest at work on A" begins
+	waits B
+	python3 tests/e2e/sev.py counts >"$TMP/before"
+	check "numbers: A to B" goes --json
+	python3 tests/e2e/sev.py counts | awk 'NR == FNR { was[$1] = $2; next } { print "number psp_" $1, $2 - was[$1] }' "$TMP/before" -
+	jq -r 'to_entries[] | select(.value | type == "number") | "number \(.key) \(.value)"' "$TMP/move"
+	jq -r '.cost_ns | to_entries[] | "number cost_\(.key) \(.value)"' "$TMP/move"
+	jq -r '.down_parts_ns | to_entries[] | "number part_\(.key) \(.value)"' "$TMP/move"
+	order end LAST B
+	vmm_ended B 0
+	wait "$peer"
 }
 
 # VMSAs of AMD's processors can't be put into another platform.
