@@ -178,8 +178,8 @@ int run_guest(void *arg)
 		/* Parsing and the filters took more than will be needed. */
 		(void)malloc_trim(0);
 		if (args->line >= 0)
-			r = vm_receive_start(&run.vm, args->line,
-					     args->arrived, args->stall_ns);
+			r = vm_receive_start(&run.vm, args->line, args->arrived,
+					     args->stall_ns);
 		if (!r)
 			why = vm_run(&run.vm);
 	}
