@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +16,9 @@
 #include "vmm/commands.h"
 #include "vmm/control.h"
 #include "vmm/line.h"
+#include "vmm/migrate_print.h"
 #include "vmm/state_dir.h"
+#include "vmm/status_text.h"
 
 #define LOOK_MS	  250
 #define LINE_MAX_ 4096
@@ -45,111 +46,6 @@ static void on_interrupt(int sig)
 	interrupted = 1;
 }
 
-/* --- what is printed -------------------------------------------------------------- */
-
-static uint64_t get(const json_t *j, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(j, key));
-}
-
-static const char *text(const json_t *j, const char *key)
-{
-	const char *s = json_string_value(json_object_get(j, key));
-
-	return s ? s : "?";
-}
-
-static bool migration_runs(const char *phase)
-{
-	static const char *const phases[] = { "preflight", "pages", "stopped",
-					      "committing" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(phases); i++)
-		if (!strcmp(phase, phases[i]))
-			return true;
-	return false;
-}
-
-static void print_json(const json_t *j)
-{
-	(void)json_dumpf(j, stdout, JSON_ENSURE_ASCII | JSON_COMPACT);
-	putchar('\n');
-	(void)fflush(stdout);
-}
-
-static void print_progress(const json_t *m, bool json, bool live)
-{
-	if (json) {
-		print_json(m);
-		return;
-	}
-	if (!live)
-		return;
-	printf("\r%s: round %" PRIu64 ", %" PRIu64 " pages, %" PRIu64
-	       " left, %.0f MiB/s, %" PRIu64 " dirty/s, PSP %" PRIu64
-	       " %%, downtime %.0f ms\033[K",
-	       text(m, "phase"), get(m, "round"), get(m, "pages"),
-	       get(m, "remaining"), (double)get(m, "rate") / 1048576.0,
-	       get(m, "dirty_rate"), get(m, "psp_busy") / 10,
-	       (double)get(m, "predicted_ns") / 1e6);
-	(void)fflush(stdout);
-}
-
-static void print_moved(const json_t *m, const struct args *a)
-{
-	if (a->check) {
-		printf("%s could move to %s\n", a->name, a->where);
-		return;
-	}
-	printf("%s moved to %s: %" PRIu64 " round%s, %" PRIu64
-	       " pages (%" PRIu64 " sealed, %" PRIu64
-	       " zero), %.1f MiB in %.2f s, downtime %.1f ms (predicted %.1f); %.2f s of CPU time for the line\n",
-	       a->name, a->where, get(m, "rounds"),
-	       get(m, "rounds") == 1 ? "" : "s", get(m, "pages"),
-	       get(m, "sealed_pages"), get(m, "zero_pages"),
-	       (double)get(m, "bytes") / 1048576.0,
-	       (double)get(m, "total_ns") / 1e9, (double)get(m, "down_ns") / 1e6,
-	       (double)get(m, "predicted_ns") / 1e6,
-	       (double)get(m, "line_cpu_us") / 1e6);
-}
-
-static int print_end(const json_t *m, const struct args *a)
-{
-	static const struct {
-		const char *phase, *words;
-		int status;
-	} ends[] = {
-		{ "moved", NULL, EXIT_OK },
-		{ "refused", "refused; nothing was changed", EXIT_REFUSED },
-		{ "cancelled", "cancelled; the guest goes on here",
-		  EXIT_CANCELLED },
-		{ "in doubt",
-		  "the guest stands still; see whether it runs at the target, then 'csvvmm migrate --decide'",
-		  EXIT_IN_DOUBT },
-		{ "failed", "failed; the guest goes on here", EXIT_FAILED },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(ends); i++)
-		if (!strcmp(text(m, "phase"), ends[i].phase))
-			break;
-	if (i == ARRAY_SIZE(ends)) {
-		log_err("guest \"%s\": not an answer", a->name);
-		return EXIT_FAILED;
-	}
-	if (a->json)
-		print_json(m);
-	else if (!ends[i].words)
-		print_moved(m, a);
-	if (ends[i].words && strcmp(text(m, "why"), "cancelled") != 0)
-		log_err("migrate %s: %s: %s", a->name, ends[i].words,
-			text(m, "why"));
-	else if (ends[i].words)
-		log_err("migrate %s: %s", a->name, ends[i].words);
-	return ends[i].status;
-}
-
 static void add_number(json_t *req, const char *key, int64_t v)
 {
 	if (v >= 0)
@@ -171,7 +67,8 @@ static void look(const struct args *a)
 	j = json_loads(line, 0, NULL);
 	free(line);
 	if (json_is_object(json_object_get(j, "migration")))
-		print_progress(json_object_get(j, "migration"), a->json, live);
+		migrate_print_progress(json_object_get(j, "migration"), a->json,
+				       live);
 	json_decref(j);
 }
 
@@ -218,7 +115,8 @@ static int wait_end(const struct args *a, int events, struct tunnel *t)
 	(void)tunnel_close(t);
 	add_number(j, "line_cpu_us", (int64_t)t->cpu_us);
 	if (json_is_object(j))
-		status = print_end(j, a);
+		status = migrate_print_end(j, a->name, a->where, a->check,
+					   a->json);
 	else
 		log_err("migrate %s: the VMM ended without a word", a->name);
 	json_decref(j);
@@ -297,8 +195,8 @@ static int could_go(const struct args *a)
 	if (r < 0)
 		return log_errno(r, "guest \"%s\"", a->name);
 	j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-	phase = text(json_object_get(j, "migration"), "phase");
-	if (migration_runs(phase)) {
+	phase = status_text(json_object_get(j, "migration"), "phase");
+	if (migrate_under_way(phase)) {
 		log_err("guest \"%s\": a migration is under way already",
 			a->name);
 		r = -EBUSY;
