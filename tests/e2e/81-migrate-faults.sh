@@ -47,15 +47,15 @@ target_killed() {
 
 # in_doubt WHERE ACTION: the line breaks around commit; the source stands still
 in_doubt() {
-	target_up 2 --once --stall 2
+	target_up 2 --once --stall 5
 	via "$@"
-	moves 19 1 --stall 2 && quiet 1 && has "$TMP/1.log" "stands still"
+	moves 19 1 --stall 5 && quiet 1 && has "$TMP/1.log" "stands still"
 }
 
 # killed_prepared: whether the source hears of it before it commits is a matter of microseconds: it stays, or the operator says so
 killed_prepared() {
 	local status=0
-	target_up 2 --once --stall 2
+	target_up 2 --once --stall 5
 	via T:prepared kill-child "${host_pid[2]}"
 	move 1 --stall 2 || status=$?
 	case $status in
