@@ -48,6 +48,9 @@ static void say_alert(struct tunnel_error *err, int alert)
 		/* How OpenSSL answers a key that is not its own. */
 		tunnel_say(err, "it has another key, or another protocol");
 		break;
+	case SSL_AD_UNKNOWN_CA:
+		tunnel_say(err, "it refuses us: unknown CA (or has it --psk?)");
+		break;
 	case SSL_AD_PROTOCOL_VERSION:
 		tunnel_say(err, "it has no TLS 1.3");
 		break;
@@ -85,6 +88,12 @@ static void say_why(struct tunnel_error *err, SSL *ssl, int saved_errno)
 	size_t i;
 
 	ERR_clear_error();
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED &&
+	    !SSL_CTX_get0_certificate(SSL_get_SSL_CTX(ssl))) {
+		tunnel_say(err,
+			   "it shows a certificate: --tls there, --psk here");
+		return;
+	}
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK) {
 		tunnel_say(err, "its certificate: %s",
 			   X509_verify_cert_error_string(verify));
