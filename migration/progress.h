@@ -17,6 +17,8 @@
  * MIG_CANCELLED  the same, as somebody wished
  * MIG_IN_DOUBT	  "run" was sent, nobody knows whether it arrived: the guest
  *		  stands still until the operator decides
+ * MIG_STUCK	  it was not sent, and the guest can't go on here: it stands still
+ *		  until the operator has mended that, and says so
  */
 enum mig_phase {
 	MIG_NONE,
@@ -29,6 +31,7 @@ enum mig_phase {
 	MIG_REFUSED,
 	MIG_CANCELLED,
 	MIG_IN_DOUBT,
+	MIG_STUCK,
 	MIG_PHASES
 };
 

@@ -34,6 +34,7 @@ static const char *const phase_name[MIG_PHASES] = {
 	[MIG_REFUSED] = "refused",
 	[MIG_CANCELLED] = "cancelled",
 	[MIG_IN_DOUBT] = "in doubt",
+	[MIG_STUCK] = "stuck",
 };
 
 const char *mig_phase_name(enum mig_phase phase)
@@ -341,7 +342,7 @@ static enum mig_phase end_phase(struct mig_source *s, enum mig_phase at, int r)
 	wire_send_fail(&s->wire, s->wire.error);
 	s->ops->throttle(s->ctx, 0);
 	if (!undo(s))
-		return MIG_IN_DOUBT;
+		return MIG_STUCK;
 	(void)s->ops->mark(s->ctx, MIG_FAILED);
 	if (r == -ECANCELED)
 		return MIG_CANCELLED;

@@ -38,9 +38,9 @@ struct tunnel_tls {
 int tunnel_psk_load(struct tunnel_tls *tls, const char *path,
 		    struct tunnel_error *err);
 
-/* Is a file with a secret a file, and hidden from others? Return: a descriptor,
- * or -errno with @err */
-int tunnel_open_secret(const char *path, struct tunnel_error *err);
+/* Is it a regular file and, with @secret, hidden from others? Return: a descriptor, or
+ * -errno with @err */
+int tunnel_open_file(const char *path, bool secret, struct tunnel_error *err);
 
 /* tunnel_tls.c. Return: 0 or -errno with @err. fini after both. */
 int tunnel_tls_init(struct tunnel_tls *tls, const struct tunnel_conf *conf,

@@ -14,7 +14,7 @@
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
 	"abcdefghijklmnopqrstuvwxyz0123456789._@-"
 
-int tunnel_open_secret(const char *path, struct tunnel_error *err)
+int tunnel_open_file(const char *path, bool secret, struct tunnel_error *err)
 {
 	struct stat st;
 	int fd, r;
@@ -32,7 +32,7 @@ int tunnel_open_secret(const char *path, struct tunnel_error *err)
 		(void)close(fd);
 		return -EINVAL;
 	}
-	if (st.st_mode & S_IRWXO) {
+	if (secret && (st.st_mode & S_IRWXO)) {
 		tunnel_say(err,
 			   "%s: others may read or change this secret (chmod o= %s)",
 			   path, path);
@@ -113,7 +113,7 @@ int tunnel_psk_load(struct tunnel_tls *tls, const char *path,
 {
 	/* Identity, colon, key, end of line, and a byte to see more. */
 	char line[TUNNEL_ID_MAX + 1 + 2 * TUNNEL_KEY_MAX + 4] = { 0 };
-	auto_fd int fd = tunnel_open_secret(path, err);
+	auto_fd int fd = tunnel_open_file(path, true, err);
 	ssize_t n;
 	int r;
 

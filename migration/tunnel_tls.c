@@ -107,20 +107,22 @@ static int use_psk(struct tunnel_tls *tls, const struct tunnel_conf *conf,
 
 /* --- certificates --- */
 
-static int check_readable(const char *path, struct tunnel_error *err)
+/* OpenSSL would wait for who writes into a named pipe. */
+static int check_file(const char *path, bool secret, struct tunnel_error *err)
 {
-	int r = access(path, R_OK) < 0 ? -errno : 0;
+	int fd = tunnel_open_file(path, secret, err);
 
-	if (r < 0)
-		tunnel_say(err, "%s: %s", path, strerror(-r));
-	return r;
+	if (fd < 0)
+		return fd;
+	(void)close(fd);
+	return 0;
 }
 
 static int use_files(struct tunnel_tls *tls, const char *dir,
 		     struct tunnel_error *err)
 {
 	char ca[4096], cert[4096], key[4096];
-	int fd, r;
+	int r;
 
 	if (strlen(dir) > sizeof(ca) - sizeof("/cert.pem")) {
 		tunnel_say(err, "the folder's name is too long");
@@ -129,19 +131,18 @@ static int use_files(struct tunnel_tls *tls, const char *dir,
 	(void)snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
 	(void)snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
 	(void)snprintf(key, sizeof(key), "%s/key.pem", dir);
-	r = check_readable(ca, err);
+	r = check_file(ca, false, err);
 	if (!r)
-		r = check_readable(cert, err);
+		r = check_file(cert, false, err);
 	if (r < 0)
 		return r;
 	if (SSL_CTX_load_verify_file(tls->ctx, ca) != 1)
 		return tls_fail(err, ca);
 	if (SSL_CTX_use_certificate_chain_file(tls->ctx, cert) != 1)
 		return tls_fail(err, cert);
-	fd = tunnel_open_secret(key, err);
-	if (fd < 0)
-		return fd;
-	(void)close(fd);
+	r = check_file(key, true, err);
+	if (r < 0)
+		return r;
 	/* A key that is not that of the certificate is refused here, too. */
 	if (SSL_CTX_use_PrivateKey_file(tls->ctx, key, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(tls->ctx) != 1)

@@ -133,6 +133,25 @@ static int could_run(const struct config *cfg)
 	return r;
 }
 
+/* Nothing is here yet that would have to be put away. */
+static void on_end(int sig)
+{
+	(void)sig;
+	_exit(EXIT_NOT_RECEIVED);
+}
+
+static void watch_ends(void)
+{
+	struct sigaction sa = { .sa_handler = on_end };
+	sigset_t set;
+	int sig;
+
+	guardian_signals(&set);
+	for (sig = 1; sig < NSIG; sig++)
+		if (sigismember(&set, sig) == 1)
+			(void)sigaction(sig, &sa, NULL);
+}
+
 /* Return: exit status of the guest, or of the attempt */
 static int receive(struct args *a)
 {
@@ -144,6 +163,7 @@ static int receive(struct args *a)
 	a->listen_fd = line_listen(&a->line, &port);
 	if (a->listen_fd < 0 || open_arrived(a) < 0)
 		return EXIT_FAILED;
+	watch_ends();
 	do {
 		status = EXIT_FAILED;
 		if (line_open(&a->line, a->listen_fd, t) < 0)

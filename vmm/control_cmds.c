@@ -172,6 +172,12 @@ static int ctl_pause(struct vm *vm, const json_t *req, json_t *reply,
 	int r = vm_pause(vm);
 
 	(void)req;
+	/* Its state may be on its way already. */
+	if (vm->moving)
+		return control_fail(err, -EBUSY,
+				    "cannot pause: the guest is on its way to "
+				    "another host (migrate-cancel, "
+				    "migrate-decide)");
 	if (r < 0)
 		return control_fail(err, r, "cannot pause: the guest is %s",
 				    vm_state_name(vm->state));

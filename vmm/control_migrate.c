@@ -196,6 +196,9 @@ int ctl_migrate_decide(struct vm *vm, const json_t *req, json_t *reply,
 	if (r == -EPROTO)
 		return control_fail(err, r,
 				    "there is no doubt where the guest runs");
+	if (r == -EXDEV)
+		return control_fail(
+			err, r, "it never ran there: it can go on here alone");
 	return r < 0 ? control_fail(err, r, "it can't: the log says why") : 0;
 }
 

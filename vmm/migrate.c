@@ -181,6 +181,9 @@ static void log_end(const struct vm_migration *g)
 	else if (g->end == MIG_IN_DOUBT)
 		log_err("migration: %s; the guest stands still: see whether it runs at the target, then 'csvvmm migrate --decide'",
 			why);
+	else if (g->end == MIG_STUCK)
+		log_err("migration: %s; it stands still, and is nowhere else: when that is mended, 'csvvmm migrate --decide=here'",
+			why);
 	else if (g->end == MIG_REFUSED)
 		log_err("migration: refused: %s", why);
 	else if (g->end == MIG_CANCELLED)
@@ -239,6 +242,12 @@ static int check_guest(const struct vm *vm, char *why)
 	if (vm_reset_pending(vm)) {
 		(void)snprintf(why, MIG_WHY_MAX, "the guest is being reset");
 		return -EBUSY;
+	}
+	if (vm->reset.held) {
+		(void)snprintf(why, MIG_WHY_MAX,
+			       "only a reset helps the guest (%s)",
+			       vm_reset_reason(vm->reset.why));
+		return -EINVAL;
 	}
 	if (vm->moving) {
 		(void)snprintf(
@@ -303,7 +312,14 @@ static int prepare(struct vm *vm, struct vm_migration *g,
 		r = migrate_trust_init(&g->trust, model, a->fd[MIGRATE_ROOT],
 				       a->fd[MIGRATE_CERTS], why);
 	}
-	return r < 0 ? r : describe(vm, &g->s.own);
+	if (!r)
+		r = describe(vm, &g->s.own);
+	/* By what a vCPU had to finish for that. */
+	if (!r && vm_reset_pending(vm)) {
+		(void)snprintf(why, MIG_WHY_MAX, "the guest is being reset");
+		r = -EBUSY;
+	}
+	return r;
 }
 
 int vm_migrate_start(struct vm *vm, const struct migrate_args *a, char *why)
@@ -369,6 +385,8 @@ int vm_migrate_decide(struct vm *vm, bool here)
 
 	if (!g || !g->over || !vm->moving)
 		return -EPROTO;
+	if (!here && !g->s.committed)
+		return -EXDEV;
 	if (!here) {
 		(void)op_mark(g, MIG_MOVED);
 		machine_end(&vm->m, END_MOVED);

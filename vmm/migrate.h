@@ -46,7 +46,7 @@ int vm_migrate_cancel(struct vm *vm);
 bool vm_migrate_active(const struct vm *vm);
 bool vm_migrate_late(struct vm *vm);
 /* In doubt: @here: it runs here, else it does not. vm.lock held. Return: 0 or
- * -EPROTO: nothing is in doubt */
+ * -EPROTO: nothing is in doubt; -EXDEV: it can't be there */
 int vm_migrate_decide(struct vm *vm, bool here);
 /* Cancel and wait; before the vCPUs end. Without vm.lock. */
 void vm_migrate_fini(struct vm *vm);

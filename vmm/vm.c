@@ -403,15 +403,22 @@ int vm_pause(struct vm *vm)
 {
 	unsigned i;
 
+	/* Who comes second finds them parked, or does it all again: the first one
+	 * may have let them go on meanwhile. */
+	while (vm->pausing)
+		pthread_cond_wait(&vm->resume, &vm->m.lock);
 	if (vm->state == VM_PAUSED)
 		return 0;
 	if (vm->state != VM_RUNNING)
 		return -EINVAL;
 	vm->want_pause = true;
+	vm->pausing = true;
 	for (i = 0; i < vm->n_vcpus; i++)
 		vcpu_kick(&vm->vcpu[i]);
 	while (!vm_all_parked(vm))
 		pthread_cond_wait(&vm->resume, &vm->m.lock);
+	vm->pausing = false;
+	pthread_cond_broadcast(&vm->resume);
 	/* What a vCPU had to finish, or another one, ended the guest. */
 	if (vm->m.end != END_NONE) {
 		vm->want_pause = false;

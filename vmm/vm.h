@@ -88,8 +88,9 @@ struct vm_throttle {
  * struct vm - One guest, by value; never global
  * @m:		What devices stand on; m.lock is vm.lock
  * @want_pause:	vCPUs shall leave the guest and wait; vm.lock
+ * @pausing:	A thread waits until they do; another one waits for that first
  * @quit:	vCPU threads shall return; vm.lock
- * @resume:	Signalled when one of the two changes, and when a vCPU parks
+ * @resume:	Signalled when one of the three changes, and when a vCPU parks
  * @run_size:	Bytes of each vCPU's run page
  * @launch:	Of an encrypted guest, else NULL
  * @shim_seen:	Hash of its shim's ciphertext (@have_shim)
@@ -115,7 +116,7 @@ struct vm {
 	unsigned n_vcpus;
 	struct vcpu *vcpu;
 	enum vm_state state;
-	bool want_pause, quit;
+	bool want_pause, pausing, quit;
 	pthread_cond_t resume;
 	uint64_t exits[VM_EXITS];
 	uint64_t start_ns, first_run_ns;

@@ -83,6 +83,54 @@ at 2 resume m >/dev/null
 check "it goes on where it was" stayed 2
 kill_host 2
 
+# A guest that only a reset helps is not resumed by moving it.
+on_reboot=pause cmdline="end=40 reboot" host 1
+on_reboot=pause cmdline="end=40 reboot" host 2
+source_up 1
+wait_for eval '[ "$(json 1 .state)" = paused ]'
+target_up 2 --once
+check "paused by its reboot: it is not moved" moves 1 1
+check "and is told why" has "$TMP/move.log" "only a reset helps the guest"
+kill_host 1
+host_ended 2 16
+
+# Whoever pauses and resumes it meanwhile: the migration stops it all the same, and it goes on.
+flood() {
+	local i
+	for ((i = 0; i < 2000; i++)); do printf '{"cmd":"pause"}\n{"cmd":"resume"}\n'; done |
+		timeout 60 socat -t 60 - UNIX:"$TMP/s1/m.sock" >"$TMP/flood"
+}
+vcpus=4 host 1 && vcpus=4 host 2
+source_up 1
+flooded() {
+	local i ok=0
+	for i in 1 2 3 4; do
+		target_up 2 --once
+		via T:prepared cut
+		flood &
+		local flood=$!
+		moves 1 1 || ok=1
+		off
+		host_ended 2 16 || ok=1
+		wait "$flood" || { echo "# the control socket does not answer"; ok=1; }
+	done
+	at 1 resume m >/dev/null
+	[ "$(grep -c ok "$TMP/flood")" -gt 0 ] && [ $ok = 0 ] && stayed 1
+}
+check "paused and resumed all the while: it stays" flooded
+target_up 2 --once
+via S:devices run "CSVVMM_STATE_DIR=$TMP/s1 $CSVVMM pause m >$TMP/pause 2>&1; echo \$? >>$TMP/pause"
+check "a pause while its state is on the way" moves 0 1
+check "is refused" eval 'has "$TMP/pause" "on its way to another host" && [ "$(tail -n 1 "$TMP/pause")" = 1 ]'
+off
+check "it is there" went 2
+kill_host 2
+
+# Whoever waits for a guest and is ended has received nothing.
+target_up 3
+kill "${host_pid[3]}"
+check "ended while it waits for a guest" host_ended 3 16
+
 # --- row 11: the guest writes faster than the line takes ---------------------------
 
 cmdline="hot=600 delay=0"

@@ -108,6 +108,18 @@ check "another size" refused_here 17 "disk 0: the guest's has 1048576 bytes, the
 head -c 1M /dev/urandom >"$TMP/another"
 host 2 "${disk/$TMP\/disk/$TMP/another}"
 check "another disk of that size" refused_here 1 "both hosts must have the same disk, not a copy"
+
+# The source can't go on with what has become smaller meanwhile; nor is it at the target.
+host 2 "$disk"
+target_up 2 --once
+via S:end run "truncate -s 4096 $TMP/disk"
+check "it becomes smaller on its way: the guest stands still" moves 19 1
+check "and both say so" eval 'has "$TMP/move.log" "is nowhere else" && host_ended 2 16 && [ "$(json 1 .migration.phase)" = stuck ]'
+off
+check "it can't be said to be there" eval '! at 1 migrate --decide=there m >"$TMP/decide" 2>&1 && has "$TMP/decide" "it never ran there"'
+check "here it does not go on yet" eval '! at 1 migrate --decide=here m >"$TMP/decide" 2>&1 && quiet 1'
+truncate -s 1M "$TMP/disk"
+check "then it does" eval 'at 1 migrate --decide=here m && stayed 1'
 kill_host 1
 check "nothing is left behind" all_clean
 finish

@@ -329,6 +329,8 @@ chmod 644 "$TMP/other"
 cp -r "$TMP/a" "$TMP/c" && chmod 644 "$TMP/c/key.pem"
 cp -r "$TMP/a" "$TMP/d" && cp "$TMP/b/key.pem" "$TMP/d/key.pem"
 cp -r "$TMP/a" "$TMP/e" && echo hello >"$TMP/e/cert.pem"
+mkdir "$TMP/f" && mkfifo "$TMP/f/ca.pem"
+cp -r "$TMP/a" "$TMP/g" && rm "$TMP/g/cert.pem" && mkfifo "$TMP/g/cert.pem"
 for what in "migrate m 127.0.0.1:9" "receive --listen 127.0.0.1:0 $TMP/2.toml"; do
 	c=${what%% *} rest=${what#* }
 	wrong() {
@@ -349,6 +351,8 @@ for what in "migrate m 127.0.0.1:9" "receive --listen 127.0.0.1:0 $TMP/2.toml"; 
 	wrong 1 "others may read" --tls "$TMP/c"
 	wrong 1 "d/key.pem: key values mismatch" --tls "$TMP/d"
 	wrong 1 "e/cert.pem: no start line" --tls "$TMP/e"
+	wrong 1 "f/ca.pem: not a regular file" --tls "$TMP/f"
+	wrong 1 "g/cert.pem: not a regular file" --tls "$TMP/g"
 done
 check "migrate to no port" misuse 2 "not HOST:PORT" migrate --insecure m host
 check "receive at no port" misuse 2 "not HOST:PORT" receive --insecure --listen ::1 "$TMP/2.toml"

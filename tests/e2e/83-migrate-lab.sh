@@ -499,7 +499,7 @@ case_refused() {
 	kill "$peer" # whom nobody says goodbye to
 	wait "$peer"
 	on B "kill \$(pgrep -x csvvmm)"
-	vmm_ended B 143
+	vmm_ended B 16
 }
 
 case $maker in
