@@ -183,26 +183,15 @@ static int ask(const struct args *a, const int *fds, unsigned n, bool model_root
 /* What stands against it here is told before anybody is called. */
 static int could_go(const struct args *a)
 {
-	auto_free char *line = NULL;
-	int r = control_request(a->name, "{\"cmd\":\"status\"}", &line);
-	const char *phase;
-	json_t *j;
+	json_t *j = command_ask(a->name, json_pack("{s:s}", "cmd", "status"));
+	bool busy = migrate_under_way(
+		status_text(json_object_get(j, "migration"), "phase"));
 
-	if (r == -ENOENT) {
-		log_err("no guest named \"%s\" is running", a->name);
-		return r;
-	}
-	if (r < 0)
-		return log_errno(r, "guest \"%s\"", a->name);
-	j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-	phase = status_text(json_object_get(j, "migration"), "phase");
-	if (migrate_under_way(phase)) {
+	if (busy)
 		log_err("guest \"%s\": a migration is under way already",
 			a->name);
-		r = -EBUSY;
-	}
 	json_decref(j);
-	return r;
+	return !j || busy ? -EBUSY : 0;
 }
 
 static int migrate(const struct args *a)

@@ -13,10 +13,8 @@
 #include "vmm/config.h"
 #include "vmm/control.h"
 #include "vmm/guardian.h"
-#include "vmm/host_memory.h"
 #include "vmm/line.h"
 #include "vmm/run.h"
-#include "vmm/vm_csv.h"
 
 /*
  * DOC: Theory of operation
@@ -120,14 +118,9 @@ static int open_arrived(struct args *a)
 /* What would be in a guest's way here is told now, not when one comes. */
 static int could_run(const struct config *cfg)
 {
-	struct control *ctl;
-	int r = control_claim(cfg, &ctl);
+	struct control *ctl = NULL;
+	int r = run_claim(cfg, &ctl);
 
-	if (r < 0)
-		return r;
-	r = host_memory_check(cfg);
-	if (!r)
-		r = vm_csv_device(cfg);
 	/* Until then, the name may be another's. */
 	control_release(ctl);
 	return r;

@@ -77,18 +77,22 @@ static enum sandbox_pins run_pins(const struct run_args *args)
 	return later && cfg->sandbox ? SANDBOX_PINS_LATER : SANDBOX_PINS_NOW;
 }
 
+int run_claim(const struct config *cfg, struct control **ret_control)
+{
+	/* The name first: who runs already has the disks' locks, too. */
+	int r = control_claim(cfg, ret_control);
+
+	if (!r)
+		r = host_memory_check(cfg);
+	return r ? r : vm_csv_device(cfg);
+}
+
 static int run_prepare(struct run *run, const struct run_args *args)
 {
 	const struct config *cfg = &args->cfg;
 	struct sandbox_dirs dirs;
-	int r;
+	int r = run_claim(cfg, &run->control);
 
-	/* The name first: who runs already has the disks' locks, too. */
-	r = control_claim(cfg, &run->control);
-	if (!r)
-		r = host_memory_check(cfg);
-	if (!r)
-		r = vm_csv_device(cfg);
 	/* Before the launch: the kernel pins the memory of an encrypted guest. */
 	if (!r)
 		r = sandbox_limits(cfg->memory, run_pins(args));

@@ -7,17 +7,16 @@
 
 #include "core/log.h"
 #include "core/util.h"
+#include "migration/progress.h"
 #include "vmm/commands.h"
 #include "vmm/status_text.h"
 
 bool migrate_under_way(const char *phase)
 {
-	static const char *const phases[] = { "preflight", "pages", "stopped",
-					      "committing" };
-	size_t i;
+	enum mig_phase p;
 
-	for (i = 0; i < ARRAY_SIZE(phases); i++)
-		if (!strcmp(phase, phases[i]))
+	for (p = MIG_PREFLIGHT; p <= MIG_COMMITTING; p++)
+		if (!strcmp(phase, mig_phase_name(p)))
 			return true;
 	return false;
 }

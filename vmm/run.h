@@ -20,6 +20,13 @@ struct run_args {
 	uint64_t stall_ns;
 };
 
+struct control;
+
+/* The guest's name, and what its host must have whatever comes: memory, a security
+ * processor. Return: 0 or -errno, logged; control_release() after both, with
+ * *ret_control NULL before */
+int run_claim(const struct config *cfg, struct control **ret_control);
+
 /* Instead of an exit status: nothing came, and nothing was changed here. */
 #define RUN_UNTOUCHED 125
 

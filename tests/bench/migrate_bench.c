@@ -29,6 +29,7 @@
 #include "core/util.h"
 #include "migration/source.h"
 #include "migration/target.h"
+#include "tests/unit/dirty_log.h"
 
 #define MEMORY MIB(256)
 #define PAGES  ((unsigned)(MEMORY / PAGE_SIZE))
@@ -178,21 +179,6 @@ static const struct csv_backend backend = {
 
 /* --- a guest that does nothing ---------------------------------------------------------- */
 
-int kvm_dirty_start(int vm_fd, const struct gmem *gm, bool *ret_manual)
-{
-	(void)vm_fd;
-	(void)gm;
-	*ret_manual = false;
-	return 0;
-}
-
-int kvm_dirty_stop(int vm_fd, const struct gmem *gm)
-{
-	(void)vm_fd;
-	(void)gm;
-	return 0;
-}
-
 int kvm_dirty_fetch(int vm_fd, unsigned slot, uint64_t *scratch, uint64_t words,
 		    uint64_t *bitmap)
 {
@@ -200,17 +186,6 @@ int kvm_dirty_fetch(int vm_fd, unsigned slot, uint64_t *scratch, uint64_t words,
 	(void)slot;
 	(void)scratch;
 	(void)words;
-	(void)bitmap;
-	return 0;
-}
-
-int kvm_dirty_clear(int vm_fd, unsigned slot, uint64_t first, uint32_t n,
-		    uint64_t *bitmap)
-{
-	(void)vm_fd;
-	(void)slot;
-	(void)first;
-	(void)n;
 	(void)bitmap;
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "migration/target.h"
 #include "psp/crypto.h"
 #include "psp/psp_abi.h"
+#include "tests/unit/dirty_log.h"
 
 #define A	0
 #define B	1
@@ -72,21 +73,6 @@ static size_t root_len;
 
 static unsigned writes_more;
 
-int kvm_dirty_start(int vm_fd, const struct gmem *gm, bool *ret_manual)
-{
-	(void)vm_fd;
-	(void)gm;
-	*ret_manual = false;
-	return 0;
-}
-
-int kvm_dirty_stop(int vm_fd, const struct gmem *gm)
-{
-	(void)vm_fd;
-	(void)gm;
-	return 0;
-}
-
 int kvm_dirty_fetch(int vm_fd, unsigned slot, uint64_t *scratch, uint64_t words,
 		    uint64_t *bitmap)
 {
@@ -102,17 +88,6 @@ int kvm_dirty_fetch(int vm_fd, unsigned slot, uint64_t *scratch, uint64_t words,
 	}
 	writes_more /= 2;
 	return 0;
-}
-
-int kvm_dirty_clear(int vm_fd, unsigned slot, uint64_t first, uint32_t n,
-		    uint64_t *bitmap)
-{
-	(void)vm_fd;
-	(void)slot;
-	(void)first;
-	(void)n;
-	(void)bitmap;
-	return -ENOTTY;
 }
 
 /* --- a guest whose pages change their state all the time (row 14) -------------------- */
