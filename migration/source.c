@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/bytes.h"
 #include "core/clock.h"
 #include "core/machine.h"
 #include "core/util.h"
@@ -158,12 +159,28 @@ static int open_csv(struct mig_source *s, uint8_t *session, uint32_t *len)
 	return r;
 }
 
+/* An hour is what nobody waits for, and no sum of such overflows. */
+static int recv_ready(struct mig_source *s)
+{
+	const uint64_t most = 3600 * NS_PER_S;
+	struct wire_head h;
+	uint8_t raw[16];
+	int r = mig_source_expect(s, WIRE_READY, &h);
+
+	if (!r)
+		r = wire_recv(&s->wire, &h, raw, sizeof(raw));
+	if (r < 0)
+		return r;
+	s->cost.put_ns = MIN(get_le64(raw), most);
+	s->cost.mark_ns = MIN(get_le64(raw + 8), most);
+	return 0;
+}
+
 static int session(struct mig_source *s)
 {
 	struct snap_w w = { .buf = s->buf, .cap = MIG_BUF };
 	uint8_t blob[CSV_BLOB_MAX];
 	uint32_t len = 0;
-	struct wire_head h;
 	int r = s->csv ? open_csv(s, blob, &len) : 0;
 
 	if (r < 0)
@@ -174,7 +191,7 @@ static int session(struct mig_source *s)
 	snap_put32(&w, len);
 	snap_put_bytes(&w, blob, len);
 	r = wire_send(&s->wire, WIRE_START, w.buf, (uint32_t)w.len);
-	return r < 0 ? r : mig_source_expect(s, WIRE_READY, &h);
+	return r < 0 ? r : recv_ready(s);
 }
 
 /* --- pages --- */

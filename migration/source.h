@@ -55,13 +55,14 @@ struct mig_opts {
  * @trip_ns:	A record there and one back
  * @command_ns:	A command of the security processor by itself
  * @state_ns:	All vCPUs stopped, their state, the machine's and devices' in hand
- * @mark_ns:	A word in the journal; the target writes one, too
+ * @put_ns:	The target's part: state put in (as it says, before pages come)
+ * @mark_ns:	A word in the journal, here and there
  * @log_ns:	KVM's log of what is dirty, read once
  * @page_ns:	A page that is not zero, until the target has it
  * @pages_ns, @pages: What it is made of: the last rounds
  */
 struct mig_cost {
-	uint64_t trip_ns, command_ns, state_ns, mark_ns, log_ns;
+	uint64_t trip_ns, command_ns, state_ns, put_ns, mark_ns, log_ns;
 	uint64_t page_ns, pages_ns, pages;
 };
 

@@ -68,8 +68,8 @@ static uint64_t fixed_ns(const struct mig_source *s)
 	uint64_t packets = s->csv && s->csv->es ? s->n_vcpus : 0;
 	uint64_t commands = s->csv ? 1 + 2 * packets : 0;
 
-	return c->log_ns + 2 * c->state_ns + 2 * c->trip_ns + 2 * c->mark_ns +
-	       commands * c->command_ns + packets * c->page_ns;
+	return c->log_ns + c->state_ns + c->put_ns + 2 * c->trip_ns +
+	       c->mark_ns + commands * c->command_ns + packets * c->page_ns;
 }
 
 static uint64_t pages_ns(const struct mig_source *s, uint64_t left,

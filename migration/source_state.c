@@ -157,7 +157,7 @@ int mig_source_rehearse(struct mig_source *s)
 				 err.text[0] ? err.text : strerror(-r));
 	from = now_ns();
 	r = s->ops->mark(s->ctx, MIG_PAGES);
-	s->cost.mark_ns = now_ns() - from;
+	s->cost.mark_ns += now_ns() - from;
 	return r < 0 ? wire_fail(&s->wire, r, "journal: %s", strerror(-r)) : 0;
 }
 

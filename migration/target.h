@@ -17,6 +17,7 @@ struct machine;
 /**
  * struct mig_target_ops - The guest to be
  * @load:	State of vCPU @i, or of MIG_MACHINE. Return: 0 or -EPROTO with r->err
+ * @save:	The same of a guest that never ran, to see how long that takes
  * @resume:	All is there: what has to be done last, save letting vCPUs run
  * @run:	Let it go
  * @mark:	Write to the journal how far it got, before the step is taken
@@ -25,6 +26,7 @@ struct machine;
  */
 struct mig_target_ops {
 	int (*load)(void *ctx, int i, struct snap_r *r);
+	int (*save)(void *ctx, int i, struct snap_w *w);
 	int (*resume)(void *ctx, char *why);
 	int (*run)(void *ctx, char *why);
 	int (*mark)(void *ctx, enum mig_phase phase);

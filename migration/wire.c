@@ -28,7 +28,7 @@ static const struct wire_rule rules[WIRE_TYPES] = {
 	[WIRE_OFFER] = { "offer", FROM_SOURCE, 16, 65536 },
 	[WIRE_ANSWER] = { "answer", FROM_TARGET, 16, 65536 },
 	[WIRE_START] = { "start", FROM_SOURCE, 16, 65536 },
-	[WIRE_READY] = { "ready", FROM_TARGET, 0, 0 },
+	[WIRE_READY] = { "ready", FROM_TARGET, 16, 16 },
 	[WIRE_SEALED] = { "sealed pages", FROM_SOURCE, 8 + 2 + SEALED_PAGE,
 			  RUNS_MAX(WIRE_BATCH_MAX) + WIRE_BATCH_MAX *SEALED_PAGE },
 	[WIRE_PLAIN] = { "plain pages", FROM_SOURCE, 8 + 2 + PAGE_SIZE,

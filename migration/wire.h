@@ -33,7 +33,7 @@ enum wire_type {
 	WIRE_OFFER = 1, /* source: what the guest is */
 	WIRE_ANSWER,	/* target: what this platform is, and whether it fits */
 	WIRE_START,	/* source: session; from here on the target is bound */
-	WIRE_READY,	/* target: took the session */
+	WIRE_READY,	/* target: took the session; what its part takes */
 	WIRE_SEALED,	/* source: pages as packets of the firmware */
 	WIRE_PLAIN,	/* source: pages as they are */
 	WIRE_ZERO,	/* source: pages that are all zero */

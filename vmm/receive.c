@@ -38,14 +38,25 @@ static int op_load(void *ctx, int i, struct snap_r *r)
 				: vcpu_state_load(&in->vm->vcpu[i], r);
 }
 
-static int op_resume(void *ctx, char *why)
+static int op_save(void *ctx, int i, struct snap_w *w)
 {
 	struct vm_incoming *in = ctx;
 
-	(void)why;
+	return i == MIG_MACHINE ? machine_state_save(in->vm, w)
+				: vcpu_state_save(&in->vm->vcpu[i], w);
+}
+
+static int op_resume(void *ctx, char *why)
+{
+	struct vm_incoming *in = ctx;
+	int r;
+
 	if (in->vm->launch)
 		launch_received(in->vm->launch);
-	return 0;
+	r = vm_arrive_soon(in->vm);
+	if (r < 0)
+		(void)snprintf(why, MIG_WHY_MAX, "the vCPUs can't be started");
+	return r;
 }
 
 static int op_run(void *ctx, char *why)
@@ -58,10 +69,11 @@ static int op_run(void *ctx, char *why)
 		return -ECANCELED;
 	}
 	r = machine_state_resume(in->vm);
-	if (!r)
-		r = vm_arrive(in->vm);
 	if (r < 0)
-		(void)snprintf(why, MIG_WHY_MAX, "the vCPUs can't be started");
+		(void)snprintf(why, MIG_WHY_MAX, "its clocks can't be set: %s",
+			       strerror(-r));
+	else
+		vm_arrive(in->vm);
 	return r;
 }
 
@@ -74,6 +86,7 @@ static int op_mark(void *ctx, enum mig_phase phase)
 
 static const struct mig_target_ops ops = {
 	.load = op_load,
+	.save = op_save,
 	.resume = op_resume,
 	.run = op_run,
 	.mark = op_mark,

@@ -300,7 +300,7 @@ void vm_fini(struct vm *vm)
 }
 
 /* Threads wait for the lock, which is held here, before KVM_RUN. */
-static int vm_start(struct vm *vm)
+static int vm_start_threads(struct vm *vm)
 {
 	unsigned i;
 	int r = 0;
@@ -312,6 +312,13 @@ static int vm_start(struct vm *vm)
 	}
 	if (r < 0)
 		vm->quit = true;
+	return r;
+}
+
+static int vm_start(struct vm *vm)
+{
+	int r = vm_start_threads(vm);
+
 	vm->state = VM_RUNNING;
 	vm->first_run_ns = now_ns();
 	return r;
@@ -338,15 +345,18 @@ int vm_go(struct vm *vm)
 	return r;
 }
 
-int vm_arrive(struct vm *vm)
+int vm_arrive_soon(struct vm *vm)
 {
-	int r;
+	vm->want_pause = true;
+	return vm_start_threads(vm);
+}
 
+void vm_arrive(struct vm *vm)
+{
 	vm->want_pause = vm->arrives_paused;
-	r = vm_start(vm);
-	if (!r && vm->arrives_paused)
-		vm->state = VM_PAUSED;
-	return r;
+	vm->state = vm->arrives_paused ? VM_PAUSED : VM_RUNNING;
+	vm->first_run_ns = now_ns();
+	pthread_cond_broadcast(&vm->resume);
 }
 
 static void vm_stop(struct vm *vm)

@@ -163,9 +163,11 @@ enum end_reason vm_run(struct vm *vm);
  * the guest ends. Return: 0; -EPROTO when nobody waits for it; -errno, logged */
 int vm_go(struct vm *vm);
 
-/* The guest has arrived: vCPUs start, or wait if it was paused; vm.lock held.
- * Return: 0 or -errno, logged */
-int vm_arrive(struct vm *vm);
+/* Its state is here: vCPUs have their threads, and wait there, whatever anybody
+ * says, for vm_arrive(); vm.lock held. Return: 0 or -errno, logged */
+int vm_arrive_soon(struct vm *vm);
+/* The guest has arrived: vCPUs go, or wait if it was paused; vm.lock held. */
+void vm_arrive(struct vm *vm);
 
 /* Stop all vCPUs and wait until each has left KVM_RUN; vm.lock held (dropped
  * while waiting). Return: 0, or -EINVAL when the guest does not run, or ended

@@ -253,8 +253,8 @@ static int op_load(void *ctx, int i, struct snap_r *r)
 static const struct mig_source_ops source_ops = { op_check,    op_stop,
 						  op_go_on,    op_save,
 						  op_throttle, op_mark };
-static const struct mig_target_ops target_ops = { op_load, op_stop, op_stop,
-						  op_mark };
+static const struct mig_target_ops target_ops = { op_load, op_save, op_stop,
+						  op_stop, op_mark };
 
 /* --- one move ----------------------------------------------------------------------------- */
 

@@ -33,6 +33,14 @@ static int op_load(void *ctx, int i, struct snap_r *r)
 	return r->error;
 }
 
+static int op_save(void *ctx, int i, struct snap_w *w)
+{
+	(void)ctx;
+	(void)i;
+	snap_put_bytes(w, "state", 5);
+	return 0;
+}
+
 static int op_yes(void *ctx, char *why)
 {
 	(void)ctx;
@@ -47,7 +55,8 @@ static int op_mark(void *ctx, enum mig_phase phase)
 	return 0;
 }
 
-static const struct mig_target_ops ops = { op_load, op_yes, op_yes, op_mark };
+static const struct mig_target_ops ops = { op_load, op_save, op_yes, op_yes,
+					   op_mark };
 
 static const uint8_t greeting[WIRE_GREETING] = { 'C', 'S', 'V', 'V', 'M', 'M',
 						 'I', 'G', 1,	0,   1,	  0 };

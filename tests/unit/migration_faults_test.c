@@ -316,6 +316,7 @@ static const struct mig_source_ops source_ops = {
 
 static const struct mig_target_ops target_ops = {
 	.load = op_load,
+	.save = op_save,
 	.resume = op_resume,
 	.run = op_run,
 	.mark = op_mark,
