@@ -165,7 +165,9 @@ tiny() {
 lived() { [ "$(grep -ac '^3$' "$TMP/g.out")" -ge "$1" ]; }
 
 # figures: descriptors, private KiB, vCPU threads, locked KiB of it; ASIDs, pinned pages of the host
+# (Counters are kept by processor, and put together now and then, or when told to.)
 figures() {
+	echo 1 >/proc/sys/vm/stat_refresh
 	echo "$(find "/proc/$vm/fd" | wc -l) $(awk '/^Private/ { s += $2 } END { print s }' "/proc/$vm/smaps_rollup")" \
 		"$(grep -l '^vcpu' /proc/"$vm"/task/*/comm 2>/dev/null | wc -l) $(awk '/^VmLck/ { print $2 }' "/proc/$vm/status")" \
 		"$(awk '{ n += $2 } END { print n + 0 }' /sys/fs/cgroup/guests/misc.current)" \
