@@ -150,6 +150,33 @@ check "row 11: the guest is there, with all it had" went 2
 kill_host 2
 cmdline=
 
+# --- who says when it runs there -------------------------------------------------------
+
+# word: at the target everything is there but the source's word; "resume" there is not that
+word() {
+	local there="CSVVMM_STATE_DIR=$TMP/s2 $CSVVMM"
+	via T:prepared run "$there resume m >$TMP/early 2>&1; echo \$? >>$TMP/early; sleep 0.2; wc -l <$TMP/2.out >>$TMP/early"
+	moves 0 1
+	local r=$?
+	off
+	[ "$(tail -n 2 "$TMP/early" | tr '\n' ' ')" = "1 0 " ] || { sed 's/^/# /' "$TMP/early"; return 1; }
+	[ $r -eq 0 ] && went 2
+}
+vcpus=2 host 1 && host 2
+source_up 1
+target_up 2 --once
+check "row 13: its operator can't let it run before the source does" word
+kill_host 2
+# (What is left adds nothing to that: then it goes.)
+host 1 && host 2
+source_up 1
+target_up 2 --once
+via T:ready set 8 ffffffffffffffffffffffffffffffff
+check "a target that says its part takes centuries" moves 0 1 --json
+off
+check "it is told so" [ "$(tail -n 1 "$TMP/move.log" | jq '.cost_ns.put == 3600e9 and .predicted_ns > 3600e9')" = true ]
+kill_host 2
+
 # --- row 9: the guest ends on its way ------------------------------------------------
 
 # ends HOW STATUS: it ends by itself while it is held back at "ready"
