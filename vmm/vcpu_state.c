@@ -31,6 +31,11 @@
 #define MSR_TSC		 0x10u
 #define MSR_TSC_DEADLINE 0x6e0u
 
+/* [APM] 2, 7.7: pairs of base and mask, then those of the first MiB. */
+#define MSR_MTRR_PHYS_FIRST 0x200u
+#define MSR_MTRR_PHYS_LAST  0x20fu
+#define MSR_MTRR_DEF_TYPE   0x2ffu
+
 /* --- CPUID ------------------------------------------------------------------- */
 
 #define CPUID_MAX 256u
@@ -233,6 +238,20 @@ static void msr_put(int fd, uint32_t msr, struct snap_w *w)
 	snap_put64(w, v);
 }
 
+/* KVM has them, but not in its list. */
+static void mtrrs_put(int fd, struct snap_w *w)
+{
+	static const uint32_t fixed[] = { 0x250, 0x258, 0x259, 0x268,
+					  0x269, 0x26a, 0x26b, 0x26c,
+					  0x26d, 0x26e, 0x26f, MSR_MTRR_DEF_TYPE };
+	uint32_t i;
+
+	for (i = MSR_MTRR_PHYS_FIRST; i <= MSR_MTRR_PHYS_LAST; i++)
+		msr_put(fd, i, w);
+	for (i = 0; i < ARRAY_SIZE(fixed); i++)
+		msr_put(fd, fixed[i], w);
+}
+
 static int msrs_save(const struct vcpu *v, struct snap_w *w)
 {
 	auto_free struct kvm_msr_list *list =
@@ -248,6 +267,7 @@ static int msrs_save(const struct vcpu *v, struct snap_w *w)
 		if (!msr_elsewhere(list->indices[i]))
 			msr_put(v->fd, list->indices[i], w);
 	}
+	mtrrs_put(v->fd, w);
 	/* Last: the page it names is mapped then ([csv-abi] 1.5). */
 	if (kvm_cap(v->vm->m.vm_fd, CSV_CAP_SEV_ES_GHCB) > 0)
 		msr_put(v->fd, CSV_MSR_GHCB, w);

@@ -95,11 +95,15 @@ lines() { wc -l <"$TMP/$1.out"; }
 # counts N [LINES]: so many more since it was looked at last (5)
 counts() { [ "$(lines "$1")" -ge "${2-5}" ]; }
 
-# goes_on N: it counts there now
+# complains N: the guest found something wrong, and says what
+complains() { grep -aE 'FAIL|exception' "$TMP/$1.out"; }
+counts_or_complains() { counts "$@" || complains "$1" >/dev/null; }
+
+# goes_on N: it counts there now; so often that each vCPU has looked at all it has
 goes_on() {
 	local from
 	from=$(lines "$1")
-	wait_for counts "$1" $((from + 3))
+	wait_for counts_or_complains "$1" $((from + 5)) && ! complains "$1" | sed 's/^/# the guest: /' | grep .
 }
 
 # quiet N: it does not count there; two looks at a guest that counts hundreds of times a second

@@ -4,10 +4,11 @@
  * in turn and keeps the last value of each in a table of its own: a page that was
  * lost, or is older than the table, ends it. The first one prints a line for each
  * round: what both hosts' consoles got, one behind the other, must count up
- * without a gap and without a number twice. With "hot" on the command line a round
+ * without a gap and without a number twice. Each looks after registers, MSRs and a
+ * local APIC of its own. With "hot" on the command line a round
  * writes many pages more, with "end" the guest ends by itself in the given way.
  */
-#include "guest.h"
+#include "own_state.h"
 
 #define PAGE	 4096ul
 #define PAGES	 48u /* of each vCPU */
@@ -24,6 +25,7 @@ struct own {
 } __attribute__((aligned(4096)));
 
 static volatile struct own owns[MAX_VCPU];
+static struct own_state states[MAX_VCPU];
 static uint64_t boot_rounds;
 
 static volatile uint64_t *page_of(unsigned cpu, uint64_t i)
@@ -46,10 +48,12 @@ static void step(unsigned cpu)
 
 void guest_ap_main(uint32_t apic_id)
 {
-	unsigned i;
+	unsigned i, cpu = apic_id & (MAX_VCPU - 1);
 
+	own_init(&states[cpu], cpu);
 	for (;;) {
-		step(apic_id & (MAX_VCPU - 1));
+		step(cpu);
+		own_look(&states[cpu], cpu);
 		for (i = 0; i < 50; i++)
 			relax();
 	}
@@ -80,6 +84,7 @@ static void look_after(unsigned n, uint64_t round)
 	for (i = 0; i < n; i++) {
 		if (owns[i].wrong)
 			guest_fail("a page is not what was written");
+		own_check(&states[i], i);
 		if (owns[i].turn != seen[i]) {
 			seen[i] = owns[i].turn;
 			when[i] = round;
@@ -115,9 +120,12 @@ void guest_main(const uint8_t *boot_params)
 	/* A reset leaves memory as it was. */
 	for (i = 0; i < MAX_VCPU * PAGES; i++)
 		*page_of((unsigned)(i / PAGES), i % PAGES) = 0;
+	own_init(&states[0], 0);
 	n = guest_start_aps(madt);
 	for (round = 0;; round++) {
 		step(0);
+		for (i = 0; i < OWN_THINGS; i++)
+			own_look(&states[0], 0);
 		heat(round, hot);
 		put_dec(round);
 		puts("\n");
