@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interrupt controllers, clocks, and what an encrypted guest has told. */
+/* Interrupt controllers, and what an encrypted guest has told. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
-#include <time.h>
 
-#include "core/clock.h"
 #include "core/csv_abi.h"
 #include "core/kvm.h"
 #include "core/log.h"
@@ -13,22 +11,6 @@
 #include "vmm/migrate.h"
 #include "vmm/vcpu_state.h"
 #include "vmm/vm.h"
-
-/*
- * DOC: Theory of operation
- *
- * Time goes on while the guest is under way: kvm-clock and the TSCs are set to
- * where they would be by now. How long that took is the difference of both hosts'
- * wall clocks, if that makes sense: not less than the time since the state came
- * in here, nor much more. Else it is that time, and the guest's clocks are late by
- * the rest. All TSCs get the same correction, so they stay equal.
- */
-
-/* How much longer than since the arrival here may the move have taken? */
-#define UNDERWAY_MAX_NS (10 * NS_PER_S)
-
-#define MSR_TSC		 0x10u
-#define MSR_TSC_DEADLINE 0x6e0u
 
 /* --- interrupt controllers ------------------------------------------------------ */
 
@@ -129,125 +111,6 @@ int machine_irqchip_load(int vm_fd, struct snap_r *r)
 	return e < 0 ? e : ioapic_load(vm_fd, r);
 }
 
-/* --- clocks ------------------------------------------------------------------- */
-
-static int tsc_offset(int fd, unsigned long req, uint64_t *v)
-{
-	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
-				     .attr = KVM_VCPU_TSC_OFFSET,
-				     .addr = (uintptr_t)v };
-
-	return kvm_ioctl(fd, req, &a);
-}
-
-/*
- * One look at the first vCPU's TSC; the others' by their distance to it, else the
- * time between the looks would be in them.
- */
-static int tscs_save(const struct vm *vm, struct snap_w *w)
-{
-	uint64_t first = 0, first_off = 0, off, v = 0;
-	unsigned i;
-	int r = kvm_get_msr(vm->vcpu[0].fd, MSR_TSC, &first);
-	bool offsets =
-		tsc_offset(vm->vcpu[0].fd, KVM_GET_DEVICE_ATTR, &first_off) == 0;
-
-	for (i = 0; i < vm->n_vcpus && !r; i++) {
-		if (offsets &&
-		    !tsc_offset(vm->vcpu[i].fd, KVM_GET_DEVICE_ATTR, &off))
-			v = first + off - first_off;
-		else
-			r = kvm_get_msr(vm->vcpu[i].fd, MSR_TSC, &v);
-		snap_put64(w, v);
-	}
-	return r;
-}
-
-static int clocks_save(const struct vm *vm, struct snap_w *w)
-{
-	struct kvm_clock_data c = { 0 };
-	int khz = kvm_ioctl_val(vm->vcpu[0].fd, KVM_GET_TSC_KHZ, 0);
-	int r = kvm_ioctl(vm->m.vm_fd, KVM_GET_CLOCK, &c);
-
-	snap_put64(w, clock_ns(CLOCK_REALTIME));
-	snap_put64(w, c.clock);
-	snap_put32(w, khz > 0 ? (uint32_t)khz : 0);
-	return r < 0 ? r : tscs_save(vm, w);
-}
-
-static void clocks_load(struct vm *vm, struct snap_r *r)
-{
-	struct vm_clocks *c = &vm->clocks;
-	unsigned i;
-
-	c->arrived_ns = now_ns();
-	c->wall_ns = snap_get64(r, "wall clock");
-	c->kvm_ns = snap_get64(r, "kvm-clock");
-	c->tsc_khz = snap_get32(r, "tsc_khz");
-	for (i = 0; i < vm->n_vcpus; i++)
-		vm->vcpu[i].tsc = snap_get64(r, "tsc");
-}
-
-static uint64_t underway_ns(const struct vm_clocks *c)
-{
-	uint64_t here = now_ns() - c->arrived_ns;
-	uint64_t wall = clock_ns(CLOCK_REALTIME) - c->wall_ns;
-
-	if (wall >= here && wall - here <= UNDERWAY_MAX_NS)
-		return wall;
-	log_warn("the hosts' clocks differ: the guest's clocks are late by the time its last state was on the line");
-	return here;
-}
-
-/* Every vCPU's TSC, by the same distance from what it was. */
-static int tscs_resume(struct vm *vm, uint64_t ticks)
-{
-	int first_fd = vm->vcpu[0].fd;
-	uint64_t now = 0, off = 0;
-	unsigned i;
-	int r;
-
-	r = kvm_get_msr(first_fd, MSR_TSC, &now);
-	if (r < 0)
-		return r;
-	r = tsc_offset(first_fd, KVM_GET_DEVICE_ATTR, &off);
-	for (i = 0; i < vm->n_vcpus; i++) {
-		uint64_t want = vm->vcpu[i].tsc + ticks;
-		uint64_t to = off + want - now;
-
-		if (r < 0 || tsc_offset(vm->vcpu[i].fd, KVM_SET_DEVICE_ATTR, &to))
-			(void)kvm_set_msr(vm->vcpu[i].fd, MSR_TSC, want);
-	}
-	return 0;
-}
-
-int machine_state_resume(struct vm *vm)
-{
-	const struct vm_clocks *c = &vm->clocks;
-	uint64_t ns = underway_ns(c);
-	struct kvm_clock_data clock = { .clock = c->kvm_ns + ns };
-	unsigned i;
-	int r;
-
-	for (i = 0; i < vm->n_vcpus && c->tsc_khz; i++) {
-		if (kvm_ioctl_val(vm->vcpu[i].fd, KVM_GET_TSC_KHZ, 0) !=
-		    (int)c->tsc_khz)
-			(void)kvm_ioctl_val(vm->vcpu[i].fd, KVM_SET_TSC_KHZ,
-					    c->tsc_khz);
-	}
-	r = tscs_resume(vm, (uint64_t)((double)ns * c->tsc_khz / 1e6));
-	if (!r)
-		r = kvm_ioctl(vm->m.vm_fd, KVM_SET_CLOCK, &clock);
-	/* In terms of the TSC, which is right by now only. */
-	for (i = 0; i < vm->n_vcpus && !r; i++) {
-		if (vm->vcpu[i].deadline)
-			r = kvm_set_msr(vm->vcpu[i].fd, MSR_TSC_DEADLINE,
-					vm->vcpu[i].deadline);
-		(void)kvm_ioctl_val(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
-	}
-	return r;
-}
-
 /* --- what a CSV2 guest told KVM ----------------------------------------------------- */
 
 static int jump_table(const struct vm *vm, unsigned long req, uint64_t *v)
@@ -290,7 +153,7 @@ int machine_state_save(struct vm *vm, struct snap_w *w)
 	snap_put8(w, vm->have_digest);
 	snap_put_bytes(w, vm->digest, sizeof(vm->digest));
 	r = machine_irqchip_save(vm->m.vm_fd, w);
-	return r < 0 ? r : clocks_save(vm, w);
+	return r < 0 ? r : machine_clock_save(vm, w);
 }
 
 int machine_state_load(struct vm *vm, struct snap_r *r)
@@ -312,6 +175,6 @@ int machine_state_load(struct vm *vm, struct snap_r *r)
 	e = machine_irqchip_load(vm->m.vm_fd, r);
 	if (e < 0)
 		return snap_bad(r, "irqchip", "KVM refuses it: %s", strerror(-e));
-	clocks_load(vm, r);
+	machine_clock_load(vm, r);
 	return r->error;
 }

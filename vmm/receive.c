@@ -68,7 +68,7 @@ static int op_run(void *ctx, char *why)
 		(void)snprintf(why, MIG_WHY_MAX, "it was ended here meanwhile");
 		return -ECANCELED;
 	}
-	r = machine_state_resume(in->vm);
+	r = machine_clock_resume(in->vm);
 	if (r < 0)
 		(void)snprintf(why, MIG_WHY_MAX, "its clocks can't be set: %s",
 			       strerror(-r));

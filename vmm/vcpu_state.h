@@ -48,9 +48,14 @@ int machine_state_load(struct vm *vm, struct snap_r *r);
 /* Of it, the interrupt controllers. Return: 0 or -errno */
 int machine_irqchip_save(int vm_fd, struct snap_w *w);
 int machine_irqchip_load(int vm_fd, struct snap_r *r);
+
+/* vmm/machine_clock.c: of the machine's state its time; machine_clock_load() only
+ * remembers it. Return: 0 or -errno */
+int machine_clock_save(const struct vm *vm, struct snap_w *w);
+void machine_clock_load(struct vm *vm, struct snap_r *r);
 /* All is loaded, vCPUs start at once: clocks go on from where they would be by
  * now. Return: 0 or -errno */
-int machine_state_resume(struct vm *vm);
+int machine_clock_resume(struct vm *vm);
 
 /* A vCPU's CPUID as KVM has it. Return: malloc'ed table or NULL with errno set */
 struct kvm_cpuid2 *vcpu_cpuid(const struct vcpu *v);

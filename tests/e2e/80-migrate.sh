@@ -131,6 +131,64 @@ target_up 3
 kill "${host_pid[3]}"
 check "ended while it waits for a guest" host_ended 3 16
 
+# --- time ------------------------------------------------------------------------
+
+# clock_of N: how far its kvm-clock is ahead of this machine's clock: between which two numbers
+clock_of() { wait_for [ -S "$TMP/$1.con" ] && timeout 60 python3 tests/e2e/guestclock.py "$TMP/$1.con"; }
+
+# timed FROM TO RECORD ACTION...: it moves, and its kvm-clock has won FROM to TO ms by that (FROM "": it lost as
+# much as the move took at most). The clock that tells for how long it was under way may be slewed by NTP, 0.5 ms a second.
+timed() {
+	local from=$1 to=$2 a b c d began
+	shift 2
+	console="socket = \"$TMP/1.con\"" host 1
+	console="socket = \"$TMP/2.con\"" host 2
+	CSVVMM_STATE_DIR=$TMP/s1 "$CSVVMM" run "$TMP/1.toml" >"$TMP/1.log" 2>&1 </dev/null &
+	host_pid[1]=$!
+	read -r a b <<<"$(clock_of 1)"
+	target_up 2
+	via "$@"
+	began=$(date +%s%N)
+	moves 0 1 || return 1
+	[ -n "$from" ] || from=-$((($(date +%s%N) - began) / 1000000))
+	off
+	read -r c d <<<"$(clock_of 2)"
+	host_ended 1 15 || return 1
+	kill_host 2 || return 1
+	[ -n "$b" ] && [ -n "$d" ] || { echo "# it does not tell the time"; return 1; }
+	[ $((b - a + d - c)) -lt 200000000 ] || { echo "# this machine is too slow to tell: $a $b, $c $d"; return 1; }
+	[ $((d - a)) -ge $((from * 1000000)) ] && [ $((c - b)) -le $((to * 1000000)) ] && return 0
+	echo "# kvm-clock won $(((c - b) / 1000)) to $(((d - a) / 1000)) us, not $from to $to ms"
+	return 1
+}
+# number LENGTH NUMBER: as a record has it
+number() { python3 -c "print(($2).to_bytes($1, 'little').hex())"; }
+cmdline="time delay=0" type=none vcpus=1
+check "half a second between the hosts: kvm-clock goes on" timed -2 2 S:machine run "sleep 0.5"
+check "half a second at the target: the same" timed -2 2 T:prepared run "sleep 0.5"
+# The machine's last 28 bytes: wall clock, kvm-clock, kHz, TSC.
+for hour in 3600 -3600; do
+	check "a clock $hour seconds ahead there: kvm-clock does not jump" \
+		timed "" 2 S:machine set -28 "$(number 8 "$(date +%s%N) + $hour * 10**9")"
+	check "and the operator is told" has "$TMP/2.log" "the hosts' clocks differ"
+done
+# Where KVM sets no TSC it can't but jump between hosts; elsewhere the guest finds it wrong.
+tsc_wrong() {
+	host 1 && host 2
+	source_up 1
+	target_up 2
+	via S:machine set -8 "$(number 8 5)"
+	moves 0 1
+	wait_for counts_or_complains 2 20
+	off
+	complains 2 | grep TSC || has "$TMP/2.log" "this host's KVM does not set the TSC"
+	local r=$?
+	kill_host 2 >/dev/null || host_ended 2 0 >/dev/null
+	return $r
+}
+check "a TSC that is wrong is noticed" tsc_wrong
+cmdline=
+
 # --- row 11: the guest writes faster than the line takes ---------------------------
 
 cmdline="hot=600 delay=0"

@@ -17,7 +17,7 @@ host() {
 		printf 'name = "m"\non_reboot = "%s"\nkernel = "%s"\nmemory = "%s"\nvcpus = %d\ncmdline = "%s"\n' \
 			"${on_reboot-exit}" "$PWD/$BUILD/guest/moves.elf" "${memory-16M}" "${vcpus-1}" "${cmdline-}"
 		[ -z "${2-}" ] || printf '%s\n' "$2"
-		printf '[console]\nfile = "%s"\n' "$TMP/$1.out"
+		printf '[console]\n%s\n' "${console-file = \"$TMP/$1.out\"}"
 		[ "${type-none}" = none ] ||
 			printf '[csv]\ntype = "%s"\nbackend = "model"\nprofile = "%s"\n%s\n' "$type" "${profile-hygon}" "${csv-}"
 	} >"$TMP/$1.toml"

@@ -16,7 +16,7 @@
 struct own_state {
 	const char *volatile wrong; /* NULL: nothing yet */
 	volatile uint64_t which, is, want;
-	uint64_t turn, tsc;
+	uint64_t turn, tsc, first_tsc, ns, first_ns;
 	bool clock, aux;
 	uint8_t fx[512] __attribute__((aligned(16)));
 	uint8_t fx_now[512] __attribute__((aligned(16)));
@@ -51,6 +51,17 @@ static inline void cpuid(uint32_t leaf, uint32_t r[4])
 	__asm__ volatile("cpuid"
 			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
 			 : "a"(leaf), "c"(0));
+}
+
+static inline void own_wrong(struct own_state *o, const char *what,
+			     uint64_t which, uint64_t is, uint64_t want)
+{
+	if (o->wrong)
+		return;
+	o->which = which;
+	o->is = is;
+	o->want = want;
+	o->wrong = what;
 }
 
 /* --- MSRs ------------------------------------------------------------------ */
@@ -227,18 +238,72 @@ static inline void own_fx_make(unsigned cpu, uint8_t *fx)
 		fx[160 + i] = (uint8_t)(i * 7 + cpu + 1);
 }
 
-/* --- all of it ---------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------- */
 
-static inline void own_wrong(struct own_state *o, const char *what,
-			     uint64_t which, uint64_t is, uint64_t want)
+/* How far kvm-clock and TSC may come apart: far more than a thread needs for a few
+ * system calls, far less than machines differ by. */
+#define OWN_TIME_NS 50000000
+
+/* Linux, Documentation/virt/kvm/x86/msr.rst. */
+struct own_clock {
+	volatile uint32_t version, pad;
+	volatile uint64_t tsc, ns;
+	volatile uint32_t mul;
+	volatile int8_t shift;
+	volatile uint8_t flags, pad2[2];
+};
+
+static inline uint64_t own_scaled(const struct own_clock *c, uint64_t ticks)
 {
-	if (o->wrong)
-		return;
-	o->which = which;
-	o->is = is;
-	o->want = want;
-	o->wrong = what;
+	ticks = c->shift < 0 ? ticks >> -c->shift : ticks << c->shift;
+	return (uint64_t)((unsigned __int128)ticks * c->mul >> 32);
 }
+
+/* Return: kvm-clock, and the TSC of that instant; 0: there is none (yet) */
+static inline uint64_t own_clock_ns(const struct own_state *o, unsigned cpu,
+				    uint64_t *ret_tsc)
+{
+	const struct own_clock *c = at(CLOCK_PAGE + 0x1000ul * cpu);
+	uint32_t version;
+	uint64_t ns;
+
+	if (!o->clock || !c->mul)
+		return 0;
+	do {
+		version = c->version;
+		*ret_tsc = rdtsc();
+		ns = c->ns + own_scaled(c, *ret_tsc - c->tsc);
+	} while (version & 1 || c->version != version);
+	return ns;
+}
+
+/* Neither goes back, and they go on together. */
+static inline void own_look_time(struct own_state *o, unsigned cpu)
+{
+	const struct own_clock *c = at(CLOCK_PAGE + 0x1000ul * cpu);
+	uint64_t tsc = rdtsc(), ns;
+	int64_t apart;
+
+	if (tsc < o->tsc)
+		own_wrong(o, "TSC went back", 0, tsc, o->tsc);
+	o->tsc = tsc;
+	ns = own_clock_ns(o, cpu, &tsc);
+	if (!ns)
+		return;
+	if (ns < o->ns)
+		own_wrong(o, "kvm-clock went back", 0, ns, o->ns);
+	o->ns = ns;
+	if (!o->first_ns) {
+		o->first_ns = ns;
+		o->first_tsc = tsc;
+	}
+	apart = (int64_t)(ns - o->first_ns - own_scaled(c, tsc - o->first_tsc));
+	if (apart > OWN_TIME_NS || apart < -OWN_TIME_NS)
+		own_wrong(o, "kvm-clock and TSC came apart: kvm-clock", 0, ns,
+			  ns - (uint64_t)apart);
+}
+
+/* --- all of it ---------------------------------------------------------------------------- */
 
 static inline void own_init(struct own_state *o, unsigned cpu)
 {
@@ -247,9 +312,10 @@ static inline void own_init(struct own_state *o, unsigned cpu)
 	unsigned i;
 
 	o->wrong = NULL;
-	o->turn = o->tsc = 0;
+	o->turn = o->tsc = o->ns = o->first_ns = 0;
 	cpuid(0x40000001, r);
 	o->clock = r[0] >> 3 & 1;
+	((struct own_clock *)at(CLOCK_PAGE + 0x1000ul * cpu))->mul = 0;
 	cpuid(0x80000001, r);
 	o->aux = r[3] >> 27 & 1;
 	for (i = 0; i < OWN_MSRS; i++)
@@ -302,17 +368,14 @@ static inline void own_look_apic(struct own_state *o, unsigned cpu, unsigned i)
 		own_wrong(o, "APIC timer", 0, 0, 1);
 }
 
-#define OWN_THINGS (OWN_MSRS + OWN_REGS + OWN_APIC + 1)
+#define OWN_THINGS (OWN_MSRS + OWN_REGS + OWN_APIC + 2)
 
 /* One thing each time: some hosts have to look for them long. */
 static inline void own_look(struct own_state *o, unsigned cpu)
 {
 	unsigned i = (unsigned)(o->turn++ % OWN_THINGS);
-	uint64_t tsc = rdtsc(), v;
+	uint64_t v;
 
-	if (tsc < o->tsc)
-		own_wrong(o, "TSC went back", 0, tsc, o->tsc);
-	o->tsc = tsc;
 	if (i < OWN_MSRS) {
 		v = own_msr_there(o, i) ? rdmsr(own_msrs[i]) : own_msr(cpu, i);
 		if (v != own_msr(cpu, i))
@@ -330,8 +393,10 @@ static inline void own_look(struct own_state *o, unsigned cpu)
 	i -= OWN_REGS;
 	if (i < OWN_APIC)
 		own_look_apic(o, cpu, i);
-	else
+	else if (i == OWN_APIC)
 		own_look_fx(o);
+	else
+		own_look_time(o, cpu);
 }
 
 /* Complain of it and end. */
