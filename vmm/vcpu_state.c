@@ -120,9 +120,17 @@ SECTION(events)
 SECTION(debug)
 
 /* The processor's own layout, as XSAVE has it. */
-static int xsave_save(const struct vcpu *v, struct snap_w *w)
+static int xsave_size(const struct vcpu *v)
 {
 	int size = kvm_cap(v->vm->m.vm_fd, KVM_CAP_XSAVE2);
+
+	return size > 0 ? size : (int)sizeof(struct kvm_xsave);
+}
+
+static int xsave_save(const struct vcpu *v, struct snap_w *w)
+{
+	bool xsave2 = kvm_cap(v->vm->m.vm_fd, KVM_CAP_XSAVE2) > 0;
+	int size = xsave_size(v);
 	auto_free uint8_t *buf = NULL;
 	int r;
 
@@ -131,12 +139,9 @@ static int xsave_save(const struct vcpu *v, struct snap_w *w)
 	buf = calloc(1, XSAVE_MAX);
 	if (!buf)
 		return -ENOMEM;
-	r = size > 0 ? kvm_ioctl(v->fd, KVM_GET_XSAVE2, buf)
-		     : kvm_ioctl(v->fd, KVM_GET_XSAVE, buf);
+	r = kvm_ioctl(v->fd, xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, buf);
 	if (!r)
-		snap_put_bytes(w, buf,
-			       size > 0 ? (size_t)size
-					: sizeof(struct kvm_xsave));
+		snap_put_bytes(w, buf, (size_t)size);
 	return r;
 }
 
@@ -144,7 +149,8 @@ static int xsave_load(struct vcpu *v, struct snap_r *r)
 {
 	auto_free uint8_t *buf = NULL;
 
-	if (r->len > XSAVE_MAX || r->len < sizeof(struct kvm_xsave))
+	if (r->len > (size_t)MIN(xsave_size(v), (int)XSAVE_MAX) ||
+	    r->len < sizeof(struct kvm_xsave))
 		return snap_bad(r, "xsave", "%zu bytes", r->len);
 	buf = calloc(1, XSAVE_MAX);
 	if (!buf)
