@@ -17,7 +17,6 @@
 #define HOT	 0x500000ul
 #define HOT_MAX	 2048u
 #define PATTERN	 0x9e3779b97f4a7c15ul
-#define PATIENCE 400u
 
 struct own {
 	uint64_t turn, wrong;
@@ -76,21 +75,20 @@ static void cool(uint64_t round, uint64_t pages)
 			guest_fail("a hot page is old");
 }
 
-static void look_after(unsigned n, uint64_t round)
+/* Each of them must have gone on meanwhile: where one stands still no line comes
+ * any more. */
+static void look_after(unsigned n)
 {
-	static uint64_t seen[MAX_VCPU], when[MAX_VCPU];
+	static uint64_t seen[MAX_VCPU];
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
+		while (owns[i].turn == seen[i])
+			relax();
+		seen[i] = owns[i].turn;
 		if (owns[i].wrong)
 			guest_fail("a page is not what was written");
 		own_check(&states[i], i);
-		if (owns[i].turn != seen[i]) {
-			seen[i] = owns[i].turn;
-			when[i] = round;
-		} else if (round - when[i] > PATIENCE) {
-			guest_fail("a processor stands still");
-		}
 	}
 }
 
@@ -106,7 +104,7 @@ static void tell_time(void)
 	ns = own_clock_ns(&states[0], 0, &tsc);
 	puts("clock ");
 	put_dec(ns);
-	puts("\n");
+	puts(own_stopped(0) ? " stopped\n" : "\n");
 }
 
 static void triple(void)
@@ -150,7 +148,7 @@ void guest_main(const uint8_t *boot_params)
 		for (i = 0; i < delay; i++)
 			relax();
 		cool(round, hot);
-		look_after(n, round);
+		look_after(n);
 		if (boot_rounds && round >= boot_rounds)
 			break;
 	}

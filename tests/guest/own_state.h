@@ -17,7 +17,7 @@ struct own_state {
 	const char *volatile wrong; /* NULL: nothing yet */
 	volatile uint64_t which, is, want;
 	uint64_t turn, tsc, first_tsc, ns, first_ns;
-	bool clock, aux;
+	bool clock, aux, deadline;
 	uint8_t fx[512] __attribute__((aligned(16)));
 	uint8_t fx_now[512] __attribute__((aligned(16)));
 };
@@ -72,7 +72,7 @@ static inline void own_wrong(struct own_state *o, const char *what,
 #define MSR_DEADLINE 0x6e0u
 
 /* STAR, LSTAR, CSTAR, SFMASK, the bases of FS, GS and the kernel's GS, SYSENTER_*,
- * PAT, variable and fixed MTRRs, kvm-clock, TSC_AUX. */
+ * PAT, variable, fixed and default MTRRs, kvm-clock, TSC_AUX. */
 static const uint32_t own_msrs[] = { 0xc0000081, 0xc0000082, 0xc0000083,
 				     MSR_SFMASK, 0xc0000100, 0xc0000101,
 				     0xc0000102, 0x174,	     0x175,
@@ -89,6 +89,10 @@ static inline uint64_t own_msr(unsigned cpu, unsigned i)
 		return 0x80000000 + 0x100000ull * cpu + 6;
 	case 0x250:
 		return 0x0606060606060600 + (cpu & 1 ? 4 : 5);
+	case 0x174: /* a segment */
+		return 0x100u * (cpu + 1);
+	case 0x2ff:
+		return 0xc06; /* on, write-back */
 	case CLOCK_MSR:
 		return (CLOCK_PAGE + 0x1000ull * cpu) | 1;
 	default:
@@ -196,12 +200,13 @@ static inline uint64_t own_reg_get(unsigned i)
 #define MASKED	    0x10000u
 
 /* LVT of LINT0 and of errors, divider, logical id, and the timer: of one vCPU
- * periodic, of the next by deadline. */
+ * periodic, of the next by deadline, if there is one. */
 static const uint16_t own_apic_regs[] = { 0x350, 0x370,	    0x3e0,
 					  0xd0,	 LVT_TIMER, TIMER_START };
 #define OWN_APIC (sizeof(own_apic_regs) / sizeof(own_apic_regs[0]))
 
-static inline uint32_t own_apic(unsigned cpu, unsigned i)
+static inline uint32_t own_apic(const struct own_state *o, unsigned cpu,
+				unsigned i)
 {
 	switch (own_apic_regs[i]) {
 	case 0x3e0:
@@ -209,9 +214,10 @@ static inline uint32_t own_apic(unsigned cpu, unsigned i)
 	case 0xd0:
 		return (cpu + 1) << 24;
 	case LVT_TIMER:
-		return MASKED | (cpu & 1 ? DEADLINE : PERIODIC) | (0x40 + cpu);
+		return MASKED | (o->deadline ? DEADLINE : PERIODIC) |
+		       (0x40 + cpu);
 	case TIMER_START:
-		return cpu & 1 ? 0 : 0x70000000;
+		return o->deadline ? 0 : 0x70000000;
 	default:
 		return MASKED | (0x20 + 8 * i + cpu);
 	}
@@ -277,6 +283,14 @@ static inline uint64_t own_clock_ns(const struct own_state *o, unsigned cpu,
 	return ns;
 }
 
+/* The host says that it has stopped the guest. */
+static inline bool own_stopped(unsigned cpu)
+{
+	const struct own_clock *c = at(CLOCK_PAGE + 0x1000ul * cpu);
+
+	return c->flags & 2;
+}
+
 /* Neither goes back, and they go on together. */
 static inline void own_look_time(struct own_state *o, unsigned cpu)
 {
@@ -316,6 +330,8 @@ static inline void own_init(struct own_state *o, unsigned cpu)
 	cpuid(0x40000001, r);
 	o->clock = r[0] >> 3 & 1;
 	((struct own_clock *)at(CLOCK_PAGE + 0x1000ul * cpu))->mul = 0;
+	cpuid(1, r);
+	o->deadline = cpu & 1 && r[2] >> 24 & 1;
 	cpuid(0x80000001, r);
 	o->aux = r[3] >> 27 & 1;
 	for (i = 0; i < OWN_MSRS; i++)
@@ -325,8 +341,8 @@ static inline void own_init(struct own_state *o, unsigned cpu)
 		own_reg_set(i, own_reg(cpu, i));
 	mmio_write32(LAPIC + LAPIC_SVR, 0x1ff);
 	for (i = 0; i < OWN_APIC; i++)
-		mmio_write32(LAPIC + own_apic_regs[i], own_apic(cpu, i));
-	if (cpu & 1)
+		mmio_write32(LAPIC + own_apic_regs[i], own_apic(o, cpu, i));
+	if (o->deadline)
 		wrmsr(MSR_DEADLINE, 1ull << 60 | cpu);
 	own_fx_make(cpu, o->fx);
 	GET("cr4", cr4);
@@ -357,14 +373,14 @@ static inline void own_look_apic(struct own_state *o, unsigned cpu, unsigned i)
 {
 	uint32_t v = mmio_read32(LAPIC + own_apic_regs[i]);
 
-	if (v != own_apic(cpu, i))
-		own_wrong(o, "APIC", own_apic_regs[i], v, own_apic(cpu, i));
+	if (v != own_apic(o, cpu, i))
+		own_wrong(o, "APIC", own_apic_regs[i], v, own_apic(o, cpu, i));
 	if (own_apic_regs[i] != TIMER_START)
 		return;
-	if (cpu & 1 && rdmsr(MSR_DEADLINE) != (1ull << 60 | cpu))
+	if (o->deadline && rdmsr(MSR_DEADLINE) != (1ull << 60 | cpu))
 		own_wrong(o, "deadline", 0, rdmsr(MSR_DEADLINE),
 			  1ull << 60 | cpu);
-	if (!(cpu & 1) && !mmio_read32(LAPIC + TIMER_NOW))
+	if (!o->deadline && !mmio_read32(LAPIC + TIMER_NOW))
 		own_wrong(o, "APIC timer", 0, 0, 1);
 }
 

@@ -90,8 +90,8 @@ static const struct {
 	uint64_t value;
 } msrs[] = {
 	{ 0x174, 0x10 },
-	{ 0x175, 0xffff800000017500 },
-	{ 0x176, 0xffff800000017600 },
+	{ 0x175, 0x8001750 },
+	{ 0x176, 0x8001760 },
 	{ 0x277, 0x0107040600070406 },
 	{ 0xc0000081, 0x0023001000000000 },
 	{ 0xc0000082, 0xffffffff81000082 },
@@ -115,8 +115,12 @@ static const struct {
 static void put_cpuid(void)
 {
 	struct kvm_cpuid2 *c = kvm_supported_cpuid(kvm_fd);
+	uint32_t i;
 
 	assert_non_null(c);
+	for (i = 0; i < c->nent; i++)
+		if (c->entries[i].function == 1)
+			c->entries[i].ecx |= 1u << 24; /* deadline timer */
 	set(&a, KVM_SET_CPUID2, c);
 	free(c);
 }
@@ -343,8 +347,9 @@ static void same_msrs(void)
 	for (i = 0; i < list->nmsrs; i++) {
 		uint32_t n = list->indices[i];
 
-		/* Time, and the clock pages' old names. */
+		/* Time, also in Hyper-V's way, and the clock pages' old names. */
 		if (n == 0x10 || n == 0x6e0 || n == 0x11 || n == 0x4b564d00 ||
+		    n == 0x40000010 || n == 0x40000020 ||
 		    kvm_get_msr(a.v.fd, n, &x) < 0)
 			continue;
 		assert_int_equal(kvm_get_msr(b.v.fd, n, &y), 0);
