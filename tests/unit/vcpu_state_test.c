@@ -460,6 +460,72 @@ static void test_deadline(void **state)
 	assert_true(b.v.deadline == 1ull << 62);
 }
 
+/* --- interrupt controllers --------------------------------------------------------------- */
+
+static void chip(const struct side *s, unsigned long req, struct kvm_irqchip *c,
+		 unsigned id)
+{
+	if (req == KVM_GET_IRQCHIP)
+		*c = (struct kvm_irqchip){ .chip_id = id };
+	assert_int_equal(kvm_ioctl(s->vm.m.vm_fd, req, c), 0);
+}
+
+static void put_chips(void)
+{
+	struct kvm_irqchip c;
+	unsigned id, i;
+
+	for (id = 0; id < 2; id++) {
+		chip(&a, KVM_GET_IRQCHIP, &c, id);
+		c.chip.pic.imr = (uint8_t)(0xb4 + id);
+		c.chip.pic.irq_base = (uint8_t)(0x30 + 8 * id);
+		c.chip.pic.elcr = (uint8_t)(0x20 >> id);
+		c.chip.pic.irr = c.chip.pic.last_irr = 0x10;
+		c.chip.pic.special_mask = c.chip.pic.init4 = 1;
+		chip(&a, KVM_SET_IRQCHIP, &c, id);
+	}
+	chip(&a, KVM_GET_IRQCHIP, &c, KVM_IRQCHIP_IOAPIC);
+	c.chip.ioapic.ioregsel = 0x12;
+	c.chip.ioapic.id = 3;
+	for (i = 0; i < KVM_IOAPIC_NUM_PINS; i++) /* masked */
+		c.chip.ioapic.redirtbl[i].bits =
+			0x0100000000010030 + i + ((uint64_t)i << 57);
+	chip(&a, KVM_SET_IRQCHIP, &c, KVM_IRQCHIP_IOAPIC);
+}
+
+static void test_irqchips(void **state)
+{
+	static uint8_t buf[4096];
+	struct snap_w w = { .buf = buf, .cap = sizeof(buf) };
+	struct kvm_irqchip x, y;
+	struct snap_r r;
+	unsigned id;
+	size_t len;
+
+	(void)state;
+	need_kvm();
+	put_chips();
+	assert_int_equal(machine_irqchip_save(a.vm.m.vm_fd, &w), 0);
+	for (len = 0; len < w.len; len++) {
+		r = (struct snap_r){
+			.buf = buf, .len = len, .who = "machine", .err = &err
+		};
+		(void)machine_irqchip_load(b.vm.m.vm_fd, &r);
+		assert_int_equal(r.error, -EPROTO);
+	}
+	r = (struct snap_r){ .buf = buf, .len = w.len, .err = &err };
+	assert_int_equal(machine_irqchip_load(b.vm.m.vm_fd, &r), 0);
+	assert_int_equal(r.off, w.len);
+	for (id = 0; id < 3; id++) {
+		chip(&a, KVM_GET_IRQCHIP, &x, id);
+		chip(&b, KVM_GET_IRQCHIP, &y, id);
+		assert_memory_equal(&x.chip, &y.chip,
+				    id == KVM_IRQCHIP_IOAPIC
+					    ? sizeof(x.chip.ioapic)
+					    : sizeof(x.chip.pic));
+	}
+}
+
 /* --- spoilt records ------------------------------------------------------------------- */
 
 /* Where section @n begins: its length. */
@@ -597,6 +663,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_irqchips, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sections, setup, teardown),
