@@ -9,6 +9,9 @@ sev.py id
 sev.py marker
     launches a guest of two pages that never runs; one PASS or FAIL line for each thing that the host must see of its
     memory: ciphertext at once, the text after DBG_DECRYPT, nothing useful from a copy at another address
+sev.py asids
+    takes all ASIDs that CSV2 guests may have, by guests that never run; says "taken N"; each line of standard input ends one of
+    them, its end the others
 sev.py find PID TEXT
     looks for TEXT in the memory of a process, prints how many times it is there
 sev.py peek PID ADDRESS COUNT
@@ -36,7 +39,8 @@ SEV_ISSUE_CMD = 0xC0105300
 KVM_CREATE_VM = 0xAE01
 KVM_MEMORY_ENCRYPT_OP = 0xC008AEBA
 KVM_MEMORY_ENCRYPT_REG_REGION = 0x8010AEBB
-INIT, LAUNCH_START, LAUNCH_UPDATE_DATA, LAUNCH_MEASURE, LAUNCH_FINISH, GUEST_STATUS, DBG_DECRYPT = 0, 2, 3, 6, 7, 16, 17
+INIT, ES_INIT, LAUNCH_START, LAUNCH_UPDATE_DATA, LAUNCH_MEASURE, LAUNCH_FINISH, GUEST_STATUS, DBG_DECRYPT = 0, 1, 2, 3, 6, 7, 16, 17
+POLICY_ES = 4
 PAGE = 4096
 
 
@@ -61,6 +65,13 @@ class Guest:
         os.close(kvm)
         self.memory = mmap.mmap(-1, 2 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.base = address(self.memory)
+
+    def start(self, policy):
+        self.op(LAUNCH_START, bytearray(struct.pack("=IIQIiQIi", 0, policy, 0, 0, 0, 0, 0, 0)))
+
+    def end(self):
+        os.close(self.vm)
+        os.close(self.sev)
 
     def op(self, command, data=None):
         """A command of KVM for an encrypted guest; data is read and written."""
@@ -106,7 +117,7 @@ def marker():
     guest = Guest()
     guest.memory[:] = clear * 2
     guest.op(INIT)
-    guest.op(LAUNCH_START, bytearray(struct.pack("=IIQIiQIi", 0, 0, 0, 0, 0, 0, 0, 0)))
+    guest.start(0)
     fcntl.ioctl(guest.vm, KVM_MEMORY_ENCRYPT_REG_REGION, bytearray(struct.pack("=QQ", guest.base, 2 * PAGE)))
     guest.op(LAUNCH_UPDATE_DATA, bytearray(struct.pack("=QIi", guest.base, 2 * PAGE, 0)))
     first, second = guest.page(0), guest.page(1)
@@ -121,6 +132,24 @@ def marker():
     guest.memory[PAGE:] = second
     check(guest.decrypt(1) == clear, "put back in its place, it is")
     return 1 if bad else 0
+
+
+def asids():
+    guests = []
+    while True:
+        guest = Guest()
+        try:
+            guest.op(ES_INIT)
+        except SystemExit as e:
+            if "busy" not in str(e):
+                raise
+            guest.end()
+            break
+        guest.start(POLICY_ES)
+        guests.append(guest)
+    print("taken", len(guests), flush=True)
+    for _ in sys.stdin:
+        guests.pop().end()
 
 
 def find(pid, text):
@@ -231,6 +260,8 @@ if __name__ == "__main__":
         identity()
     elif words == ["marker"]:
         sys.exit(marker())
+    elif words == ["asids"]:
+        asids()
     elif words == ["watch"]:
         watch()
     elif words == ["counts"]:
