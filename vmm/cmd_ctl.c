@@ -233,7 +233,7 @@ static int list_main(int argc, char **argv)
 	dirfd = control_state_dir(NULL);
 	if (dirfd < 0)
 		return EXIT_FAILED;
-	n = state_names(dirfd, &names);
+	n = state_names(dirfd, ".lock", &names);
 	if (n < 0) {
 		log_errno(n, "state folder");
 		return EXIT_FAILED;

@@ -112,17 +112,23 @@ static void state_file(char out[STATE_FILE_MAX], const char *name,
 	snprintf(out, STATE_FILE_MAX, "%s%s", name, suffix);
 }
 
-static int state_lock_open(int dirfd, const char *name, int flags)
+static int state_open_file(int dirfd, const char *name, const char *suffix,
+			   int flags)
 {
 	char file[STATE_FILE_MAX];
 	int fd;
 
 	if (!state_name_valid(name))
 		return -EINVAL;
-	state_file(file, name, ".lock");
+	state_file(file, name, suffix);
 	fd = openat(dirfd, file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
 		    0600);
 	return fd < 0 ? -errno : fd;
+}
+
+static int state_lock_open(int dirfd, const char *name, int flags)
+{
+	return state_open_file(dirfd, name, ".lock", flags);
 }
 
 /*
@@ -191,25 +197,19 @@ int state_journal_forget(int dirfd, const char *name)
 	return 0;
 }
 
-int state_claim(int dirfd, const char *name)
+int state_claim_file(int dirfd, const char *name, const char *suffix)
 {
 	unsigned i;
 
 	for (i = 0; i < STATE_CLAIM_TRIES; i++) {
-		int fd = state_lock_open(dirfd, name, O_RDWR | O_CREAT);
+		int fd = state_open_file(dirfd, name, suffix, O_RDWR | O_CREAT);
 		int r;
 
 		if (fd < 0)
 			return fd;
 		r = state_lock(fd);
-		if (!r && journal_in_doubt(fd)) {
-			(void)close(fd);
-			return -EUCLEAN;
-		}
-		if (!r) {
-			state_write_pid(fd);
+		if (!r)
 			return fd;
-		}
 		(void)close(fd);
 		if (r != -ESTALE)
 			return r;
@@ -217,30 +217,55 @@ int state_claim(int dirfd, const char *name)
 	return -EBUSY;
 }
 
-void state_release(int dirfd, const char *name)
+int state_claim(int dirfd, const char *name)
+{
+	int fd = state_claim_file(dirfd, name, ".lock");
+
+	if (fd < 0)
+		return fd;
+	if (journal_in_doubt(fd)) {
+		(void)close(fd);
+		return -EUCLEAN;
+	}
+	state_write_pid(fd);
+	return fd;
+}
+
+void state_remove_file(int dirfd, const char *name, const char *suffix)
 {
 	char file[STATE_FILE_MAX];
 
-	state_file(file, name, ".sock");
-	if (unlinkat(dirfd, file, 0) < 0 && errno != ENOENT)
-		log_debug("cannot remove %s: errno %d", file, errno);
-	state_file(file, name, ".lock");
+	state_file(file, name, suffix);
 	if (unlinkat(dirfd, file, 0) < 0 && errno != ENOENT)
 		log_debug("cannot remove %s: errno %d", file, errno);
 }
 
-int state_running(int dirfd, const char *name)
+void state_release(int dirfd, const char *name)
+{
+	state_remove_file(dirfd, name, ".sock");
+	state_remove_file(dirfd, name, ".lock");
+}
+
+int state_claimed_file(int dirfd, const char *name, const char *suffix)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	auto_fd int fd = state_lock_open(dirfd, name, O_RDWR);
+	int fd = state_open_file(dirfd, name, suffix, O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	if (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK)
+		return fd;
+	(void)close(fd);
+	return -ENOENT;
+}
+
+int state_running(int dirfd, const char *name)
+{
+	auto_fd int fd = state_claimed_file(dirfd, name, ".lock");
 
 	if (fd == -ENOENT)
 		return 0;
-	if (fd < 0)
-		return fd;
-	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-		return -errno;
-	return lock.l_type != F_UNLCK;
+	return fd < 0 ? fd : 1;
 }
 
 pid_t state_pid(int dirfd, const char *name)
@@ -376,23 +401,24 @@ static int name_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Return: malloc'ed NAME of a file NAME.lock that is locked, else NULL. */
-static char *state_entry(int dirfd, const char *file)
+/* Return: malloc'ed NAME of a file NAME@suffix that is locked, else NULL. */
+static char *state_entry(int dirfd, const char *file, const char *suffix)
 {
-	size_t len = strlen(file);
+	size_t len = strlen(file), end = strlen(suffix);
+	auto_fd int fd = -1;
 	char *name;
 
-	if (len <= strlen(".lock") ||
-	    strcmp(file + len - strlen(".lock"), ".lock") != 0)
+	if (len <= end || strcmp(file + len - end, suffix) != 0)
 		return NULL;
-	name = strndup(file, len - strlen(".lock"));
-	if (name && state_name_valid(name) && state_running(dirfd, name) == 1)
+	name = strndup(file, len - end);
+	fd = name ? state_claimed_file(dirfd, name, suffix) : -ENOMEM;
+	if (fd >= 0)
 		return name;
 	free(name);
 	return NULL;
 }
 
-int state_names(int dirfd, char ***ret_names)
+int state_names(int dirfd, const char *suffix, char ***ret_names)
 {
 	char **names = calloc(STATE_NAMES_MAX, sizeof(*names));
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -410,7 +436,7 @@ int state_names(int dirfd, char ***ret_names)
 		return r;
 	}
 	while (n < STATE_NAMES_MAX && (de = readdir(dir))) {
-		names[n] = state_entry(dirfd, de->d_name);
+		names[n] = state_entry(dirfd, de->d_name, suffix);
 		if (names[n])
 			n++;
 	}

@@ -11,11 +11,12 @@
 /*
  * The folder of control_state_dir() holds two files a guest: NAME.lock, whose
  * open-file-description lock lives exactly as long as the VMM, and NAME.sock.
+ * NAME.wait is that of a receiver that waits for it (vmm/waiting.h).
  * Every function takes the folder's descriptor, so that neither a renamed
  * folder nor a path of any length matters.
  */
 
-/* NAME plus the longer of the two suffixes. */
+/* NAME plus one of the suffixes. */
 #define STATE_FILE_MAX (CONFIG_NAME_MAX + sizeof(".sock"))
 
 /* Letters, digits, '.', '_', '-'; not first a '.' or '-'; 63 at most. */
@@ -40,6 +41,12 @@ int state_journal_forget(int dirfd, const char *name);
 
 /* Remove the files of a claimed name; before its descriptor is closed. */
 void state_release(int dirfd, const char *name);
+
+/* The same for a file of another suffix, without a word in it. state_claimed_file():
+ * return: a descriptor of it while another process has it, -ENOENT, or -errno */
+int state_claim_file(int dirfd, const char *name, const char *suffix);
+int state_claimed_file(int dirfd, const char *name, const char *suffix);
+void state_remove_file(int dirfd, const char *name, const char *suffix);
 
 /* Return: 1 when NAME runs, 0 when not, or -errno */
 int state_running(int dirfd, const char *name);
@@ -74,11 +81,12 @@ int state_connect(int dirfd, const char *name);
 
 /**
  * state_names() - Names of all running guests, sorted
+ * @suffix:	".lock"; of all whose file of that suffix is claimed
  * @ret_names:	malloc'ed array of malloc'ed strings; state_names_free()
  *
  * Return: how many, or -errno
  */
-int state_names(int dirfd, char ***ret_names);
+int state_names(int dirfd, const char *suffix, char ***ret_names);
 void state_names_free(char **names, int n);
 
 #endif
