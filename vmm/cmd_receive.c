@@ -15,6 +15,7 @@
 #include "vmm/guardian.h"
 #include "vmm/line.h"
 #include "vmm/run.h"
+#include "vmm/waiting.h"
 
 /*
  * DOC: Theory of operation
@@ -24,7 +25,8 @@
  * which builds the machine and waits for the guest; as long as such a child ends
  * without having been changed by it (a check, a refusal), the next one is let in.
  * The guest lives in the child; its exit status is ours. Once it has come, the port
- * is free for the next receiver: the child says so in a pipe.
+ * is free for the next receiver: the child says so in a pipe. Until then nobody
+ * else waits for this name here (vmm/waiting.h).
  */
 
 struct args {
@@ -33,6 +35,7 @@ struct args {
 	uint64_t stall_s;
 	struct line_opts line;
 	int listen_fd, arrived;
+	struct waiting waiting;
 	struct tunnel tunnel;
 	struct run_args run;
 };
@@ -83,6 +86,7 @@ static int receive_child(void *arg)
 
 	util_close(&a->listen_fd);
 	util_close(&a->arrived);
+	waiting_leave(&a->waiting);
 	return run_guest(&a->run);
 }
 
@@ -92,8 +96,10 @@ static void woken(void *arg)
 	struct args *a = arg;
 	char c;
 
-	if (a->listen_fd >= 0 && read(a->arrived, &c, 1) == 1)
+	if (a->listen_fd >= 0 && read(a->arrived, &c, 1) == 1) {
 		util_close(&a->listen_fd);
+		waiting_release(&a->waiting);
+	}
 	if (a->listen_fd < 0)
 		(void)tunnel_reap(&a->tunnel);
 }
@@ -126,19 +132,23 @@ static int could_run(const struct config *cfg)
 	return r;
 }
 
-/* Nothing is here yet that would have to be put away. */
+/* Nothing else is here yet that would have to be put away. */
+static const struct waiting *claim;
+
 static void on_end(int sig)
 {
 	(void)sig;
+	waiting_remove(claim);
 	_exit(EXIT_NOT_RECEIVED);
 }
 
-static void watch_ends(void)
+static void watch_ends(const struct waiting *w)
 {
 	struct sigaction sa = { .sa_handler = on_end };
 	sigset_t set;
 	int sig;
 
+	claim = w;
 	guardian_signals(&set);
 	for (sig = 1; sig < NSIG; sig++)
 		if (sigismember(&set, sig) == 1)
@@ -146,7 +156,7 @@ static void watch_ends(void)
 }
 
 /* Return: exit status of the guest, or of the attempt */
-static int receive(struct args *a)
+static int wait_for_guest(struct args *a)
 {
 	int status = RUN_UNTOUCHED, sig = 0;
 	struct tunnel *t = &a->tunnel;
@@ -156,7 +166,6 @@ static int receive(struct args *a)
 	a->listen_fd = line_listen(&a->line, &port);
 	if (a->listen_fd < 0 || open_arrived(a) < 0)
 		return EXIT_FAILED;
-	watch_ends();
 	do {
 		status = EXIT_FAILED;
 		if (line_open(&a->line, a->listen_fd, t) < 0)
@@ -165,8 +174,10 @@ static int receive(struct args *a)
 			log_info("waiting for guest %s at port %u",
 				 a->run.cfg.name, port);
 		told = true;
+		waiting_note(&a->waiting, port, false);
 		if (line_wait(&a->line, t) < 0)
 			break;
+		waiting_note(&a->waiting, port, true);
 		a->run.line = t->fd;
 		status = guardian_child(receive_child, a, woken, &sig);
 		(void)tunnel_close(t);
@@ -176,11 +187,23 @@ static int receive(struct args *a)
 	return status == RUN_UNTOUCHED ? EXIT_NOT_RECEIVED : status;
 }
 
+static int receive(struct args *a)
+{
+	int status = EXIT_FAILED;
+
+	watch_ends(&a->waiting);
+	if (!waiting_claim(&a->waiting, &a->run.cfg) && !could_run(&a->run.cfg))
+		status = wait_for_guest(a);
+	waiting_release(&a->waiting);
+	return status;
+}
+
 static int receive_main(int argc, char **argv)
 {
 	struct args a = { .stall_s = 30,
 			  .listen_fd = -1,
 			  .arrived = -1,
+			  .waiting = { .dirfd = -1, .fd = -1 },
 			  .run = { .line = -1, .arrived = -1 } };
 	struct config_error err;
 	const char *wrong;
@@ -197,7 +220,7 @@ static int receive_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	a.run.stall_ns = a.stall_s * 1000000000ULL;
-	status = could_run(&a.run.cfg) < 0 ? EXIT_FAILED : receive(&a);
+	status = receive(&a);
 	config_fini(&a.run.cfg);
 	return status;
 }

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/waiting.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/util.h"
+#include "vmm/config.h"
+#include "vmm/control.h"
+#include "vmm/state_dir.h"
+
+#define SUFFIX ".wait"
+
+/* Always of this length: who reads finds one text or the other. */
+#define TEXT_LEN 512
+
+static int others(const struct waiting *w)
+{
+	json_t *who = waiting_status(w->dirfd, w->cfg->name);
+	json_int_t pid = json_integer_value(json_object_get(who, "pid"));
+
+	log_err("csvvmm receive waits for guest \"%s\" already (process %lld, port %lld): send it there, or end that one first (kill %lld)",
+		w->cfg->name, pid,
+		json_integer_value(json_object_get(who, "port")), pid);
+	json_decref(who);
+	return -EEXIST;
+}
+
+int waiting_claim(struct waiting *w, const struct config *cfg)
+{
+	*w = (struct waiting){
+		.fd = -1, .cfg = cfg, .since_ns = now_ns(), .owner = getpid()
+	};
+	w->dirfd = control_state_dir(NULL);
+	if (w->dirfd < 0)
+		return w->dirfd;
+	w->fd = state_claim_file(w->dirfd, cfg->name, SUFFIX);
+	if (w->fd == -EEXIST)
+		return others(w);
+	if (w->fd < 0)
+		return log_errno(w->fd, "wait for guest \"%s\"", cfg->name);
+	waiting_note(w, 0, false);
+	return 0;
+}
+
+/* A courtesy, as the process id of a guest. */
+void waiting_note(const struct waiting *w, uint16_t port, bool receiving)
+{
+	char text[TEXT_LEN];
+	json_t *j;
+	size_t n;
+
+	if (w->fd < 0)
+		return;
+	j = json_pack("{s:s, s:i, s:s, s:i, s:i, s:I, s:I}", "name",
+		      w->cfg->name, "pid", getpid(), "state",
+		      receiving ? "receiving" : "waiting", "port", port, "vcpus",
+		      w->cfg->vcpus, "memory", (json_int_t)w->cfg->memory,
+		      "since_ns", (json_int_t)w->since_ns);
+	memset(text, ' ', sizeof(text));
+	n = json_dumpb(j, text, sizeof(text) - 1, 0);
+	text[sizeof(text) - 1] = '\n';
+	json_decref(j);
+	if (n >= sizeof(text) ||
+	    pwrite(w->fd, text, sizeof(text), 0) != sizeof(text))
+		log_debug("cannot write into the file of who waits");
+}
+
+void waiting_remove(const struct waiting *w)
+{
+	char file[STATE_FILE_MAX + 1] = { 0 };
+	size_t len;
+
+	if (w->fd < 0 || w->owner != getpid())
+		return;
+	len = strlen(w->cfg->name);
+	memcpy(file, w->cfg->name, len);
+	memcpy(file + len, SUFFIX, sizeof(SUFFIX));
+	(void)unlinkat(w->dirfd, file, 0);
+}
+
+void waiting_release(struct waiting *w)
+{
+	struct flock none = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	waiting_remove(w);
+	/* A child may have a copy of it still. */
+	if (w->fd >= 0)
+		(void)fcntl(w->fd, F_OFD_SETLK, &none);
+	waiting_leave(w);
+}
+
+void waiting_leave(struct waiting *w)
+{
+	util_close(&w->fd);
+	util_close(&w->dirfd);
+}
+
+json_t *waiting_status(int dirfd, const char *name)
+{
+	auto_fd int fd = state_claimed_file(dirfd, name, SUFFIX);
+	char text[TEXT_LEN];
+	json_int_t since;
+	json_t *j;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	n = pread(fd, text, sizeof(text), 0);
+	j = json_loadb(text, n > 0 ? (size_t)n : 0, 0, NULL);
+	/* It has just begun to wait. */
+	if (!json_is_object(j)) {
+		json_decref(j);
+		return json_pack("{s:s, s:s}", "name", name, "state", "waiting");
+	}
+	since = json_integer_value(json_object_get(j, "since_ns"));
+	json_object_del(j, "since_ns");
+	json_object_set_new(j, "uptime_ns",
+			    json_integer((json_int_t)now_ns() - since));
+	return j;
+}
