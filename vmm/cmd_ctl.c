@@ -15,6 +15,7 @@
 #include "vmm/control.h"
 #include "vmm/state_dir.h"
 #include "vmm/status_text.h"
+#include "vmm/waiting.h"
 
 #define KILL_WAIT_S 10
 /* A step of the launch, on a slow host. */
@@ -102,12 +103,29 @@ static pid_t guest_pid(const char *name)
 	return dirfd < 0 ? 0 : state_pid(dirfd, name);
 }
 
+/* Return: whether a receiver waits for it; logged */
+static bool explain_waiting(const char *name)
+{
+	auto_fd int dirfd = control_state_dir(NULL);
+	json_t *w = dirfd < 0 ? NULL : waiting_status(dirfd, name);
+	bool waits = w;
+
+	if (w)
+		log_err("no guest named \"%s\" is running; process %" PRIu64
+			" waits for it to come from another host, at port %" PRIu64,
+			name, status_u64(w, "pid"), status_u64(w, "port"));
+	json_decref(w);
+	return waits;
+}
+
 static void explain(int r, const char *name)
 {
 	pid_t pid;
 
 	switch (r) {
 	case -ENOENT:
+		if (explain_waiting(name))
+			return;
 		log_err("no guest named \"%s\" is running; 'csvvmm list' shows those that are",
 			name);
 		return;
@@ -179,53 +197,105 @@ static int print_json(json_t *answer)
 {
 	int r;
 
-	json_object_del(answer, "ok");
 	r = json_dumpf(answer, stdout, JSON_ENSURE_ASCII | JSON_INDENT(2));
 	putchar('\n');
 	json_decref(answer);
 	return r < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
-static int list_json(char **names, int n)
+static bool is_receiving(const json_t *answer)
 {
-	json_t *all = json_array();
-	int i, status;
-
-	for (i = 0; i < n; i++) {
-		json_t *answer = request(names[i], "status");
-
-		if (!answer)
-			continue;
-		json_object_del(answer, "ok");
-		json_array_append_new(all, answer);
-	}
-	status = json_dumpf(all, stdout, JSON_ENSURE_ASCII | JSON_INDENT(2));
-	putchar('\n');
-	json_decref(all);
-	return status < 0 ? EXIT_FAILED : EXIT_OK;
+	return !strcmp(status_text(answer, "state"), "receiving");
 }
 
-static void list_row(const char *name)
+/* Of the guest, or of who waits for it. Return: NULL: logged */
+static json_t *describe(int dirfd, const char *name)
 {
-	json_t *answer = request(name, "status");
+	json_t *waiting = waiting_status(dirfd, name), *answer;
 
-	if (!answer)
-		return; /* ended meanwhile, or the reason was logged */
-	printf("%-20s %8" PRIu64 "  %-8s %5" PRIu64 " %6" PRIu64 "M  ", name,
-	       status_u64(answer, "pid"), status_text(answer, "state"),
-	       status_u64(answer, "vcpus"), status_u64(answer, "memory") >> 20);
-	status_print_uptime(status_u64(answer, "uptime_ns"));
+	/* Its VMM can't be asked before it is built. */
+	if (waiting && is_receiving(waiting)) {
+		auto_fd int fd = state_connect(dirfd, name);
+
+		if (fd < 0)
+			return waiting;
+	} else if (waiting && state_running(dirfd, name) != 1) {
+		return waiting;
+	}
+	answer = request(name, "status");
+	if (answer)
+		json_object_del(answer, "ok");
+	json_decref(waiting);
+	return answer;
+}
+
+static bool has_name(char **names, int n, const char *name)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+/* All guests, then all who wait for one. Return: NULL: logged */
+static json_t *list_all(int dirfd)
+{
+	char **run = NULL, **wait = NULL;
+	int i, n_run = state_names(dirfd, ".lock", &run);
+	int n_wait = state_names(dirfd, WAITING_SUFFIX, &wait);
+	json_t *all = json_array();
+
+	/* (What ended meanwhile is NULL, and not appended.) */
+	for (i = 0; i < n_run; i++) {
+		json_t *g = describe(dirfd, run[i]);
+
+		if (g && !strcmp(status_text(g, "state"), "waiting"))
+			json_decref(g); /* comes below */
+		else
+			(void)json_array_append_new(all, g);
+	}
+	for (i = 0; i < n_wait; i++) {
+		json_t *w = waiting_status(dirfd, wait[i]);
+
+		/* What it receives is in the list. */
+		if (w && is_receiving(w) && has_name(run, n_run, wait[i]))
+			json_decref(w);
+		else
+			(void)json_array_append_new(all, w);
+	}
+	if (n_run >= 0)
+		state_names_free(run, n_run);
+	if (n_wait >= 0)
+		state_names_free(wait, n_wait);
+	if (n_run >= 0 && n_wait >= 0)
+		return all;
+	json_decref(all);
+	log_errno(n_run < 0 ? n_run : n_wait, "state folder");
+	return NULL;
+}
+
+static void list_row(const json_t *guest)
+{
+	printf("%-20s %8" PRIu64 "  %-9s %5" PRIu64 " %6" PRIu64 "M  ",
+	       status_text(guest, "name"), status_u64(guest, "pid"),
+	       status_text(guest, "state"), status_u64(guest, "vcpus"),
+	       status_u64(guest, "memory") >> 20);
+	status_print_uptime(status_u64(guest, "uptime_ns"));
+	if (json_object_get(guest, "port"))
+		printf("  port %" PRIu64, status_u64(guest, "port"));
 	putchar('\n');
-	json_decref(answer);
 }
 
 static int list_main(int argc, char **argv)
 {
 	struct ctl_args args = { 0 };
 	auto_fd int dirfd = -1;
-	char **names = NULL;
-	int i, n, status;
+	json_t *all, *guest;
 	bool done;
+	int status;
+	size_t i;
 
 	status = parse_args(&cmd_list, argc, argv, &args, &done);
 	if (done)
@@ -233,21 +303,16 @@ static int list_main(int argc, char **argv)
 	dirfd = control_state_dir(NULL);
 	if (dirfd < 0)
 		return EXIT_FAILED;
-	n = state_names(dirfd, ".lock", &names);
-	if (n < 0) {
-		log_errno(n, "state folder");
+	all = list_all(dirfd);
+	if (!all)
 		return EXIT_FAILED;
-	}
-	if (args.json) {
-		status = list_json(names, n);
-	} else {
-		printf("%-20s %8s  %-8s %5s %7s  %s\n", "NAME", "PID", "STATE",
-		       "VCPUS", "MEMORY", "UPTIME");
-		for (i = 0; i < n; i++)
-			list_row(names[i]);
-	}
-	state_names_free(names, n);
-	return fflush(stdout) ? EXIT_FAILED : status;
+	if (args.json)
+		return print_json(all);
+	printf("%-20s %8s  %-9s %5s %7s  %s\n", "NAME", "PID", "STATE", "VCPUS",
+	       "MEMORY", "UPTIME");
+	json_array_foreach(all, i, guest) list_row(guest);
+	json_decref(all);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
 /*
@@ -288,6 +353,16 @@ static bool kill_launch(const char *name)
 	       !state_signal(dirfd, name, SIGTERM);
 }
 
+static int print_status(const struct ctl_args *args)
+{
+	auto_fd int dirfd = control_state_dir(NULL);
+	json_t *answer = dirfd < 0 ? NULL : describe(dirfd, args->name);
+
+	if (!answer)
+		return EXIT_FAILED;
+	return args->json ? print_json(answer) : status_print(answer);
+}
+
 static int act(const struct command *cmd, int argc, char **argv)
 {
 	struct ctl_args args = { 0 };
@@ -302,11 +377,11 @@ static int act(const struct command *cmd, int argc, char **argv)
 		return status;
 	if (cmd == &cmd_kill && kill_launch(args.name))
 		return wait_gone(args.name, KILL_LAUNCH_S);
+	if (cmd == &cmd_status)
+		return print_status(&args);
 	answer = request(args.name, cmd->name);
 	if (!answer)
 		return EXIT_FAILED;
-	if (cmd == &cmd_status)
-		return args.json ? print_json(answer) : status_print(answer);
 	if (cmd == &cmd_stop && !strcmp(status_text(answer, "state"), "paused"))
 		log_warn("guest \"%s\" is paused: it sees the power button when it is resumed",
 			 args.name);
@@ -344,7 +419,8 @@ const struct command cmd_list = {
 	.args = "[--json]",
 	.summary = "show the guests that run",
 	.run = list_main,
-	.help = "Shows the guests of the calling user, one a line.\n",
+	.help = "Shows the guests of the calling user, one a line, then those that 'csvvmm receive'\n"
+		"waits for, with the port.\n",
 };
 
 const struct command cmd_status = {
@@ -352,7 +428,8 @@ const struct command cmd_status = {
 	.args = "[--json] NAME",
 	.summary = "describe a running guest",
 	.run = status_main,
-	.help = "With --json as the object that docs/CONTROL.md describes.\n",
+	.help = "Or one that 'csvvmm receive' waits for. With --json as the object that\n"
+		"docs/CONTROL.md describes.\n",
 };
 
 const struct command cmd_pause = {

@@ -62,8 +62,7 @@ static json_t *json_u64(uint64_t v)
 
 static int reply_state(const struct vm *vm, json_t *reply)
 {
-	json_object_set_new(reply, "state",
-			    json_string(vm_state_name(vm->state)));
+	json_object_set_new(reply, "state", json_string(vm_state_name(vm)));
 	return 0;
 }
 
@@ -180,7 +179,7 @@ static int ctl_pause(struct vm *vm, const json_t *req, json_t *reply,
 				    "migrate-decide)");
 	if (r < 0)
 		return control_fail(err, r, "cannot pause: the guest is %s",
-				    vm_state_name(vm->state));
+				    vm_state_name(vm));
 	vm_reset_then(vm, false);
 	log_info("paused");
 	return reply_state(vm, reply);
@@ -206,7 +205,7 @@ static int ctl_resume(struct vm *vm, const json_t *req, json_t *reply,
 				    vm_reset_reason(vm->reset.why));
 	if (r < 0)
 		return control_fail(err, r, "cannot resume: the guest is %s%s",
-				    vm_state_name(vm->state),
+				    vm_state_name(vm),
 				    vm->state == VM_CREATED && vm->wait_for_owner
 					    ? ", and waits for its owner "
 					      "(launch-go)"
@@ -222,7 +221,7 @@ static int ctl_stop(struct vm *vm, const json_t *req, json_t *reply,
 	(void)req;
 	if (!vm->board || vm->state == VM_ENDED)
 		return control_fail(err, -ENODEV, "the guest is %s",
-				    vm_state_name(vm->state));
+				    vm_state_name(vm));
 	/* Nobody would see it, and the guest would find it pressed. */
 	if (vm->state == VM_CREATED)
 		return control_fail(err, -EPROTO,
@@ -251,7 +250,7 @@ static int ctl_reset(struct vm *vm, const json_t *req, json_t *reply,
 				    "another host, too late to cancel");
 	if (r < 0)
 		return control_fail(err, r, "cannot reset: the guest is %s%s",
-				    vm_state_name(vm->state),
+				    vm_state_name(vm),
 				    vm->wait_for_owner ? ", and waits for its "
 							 "owner (launch-go)"
 						       : "");

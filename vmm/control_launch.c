@@ -292,8 +292,7 @@ int ctl_launch_go(struct vm *vm, const json_t *req, json_t *reply,
 	r = vm_go(vm);
 	if (r < 0)
 		return control_fail(err, r, "not started: the log says why");
-	json_object_set_new(reply, "state",
-			    json_string(vm_state_name(vm->state)));
+	json_object_set_new(reply, "state", json_string(vm_state_name(vm)));
 	log_info("the owner let the guest run");
 	return 0;
 }

@@ -231,7 +231,7 @@ static int check_guest(const struct vm *vm, char *why)
 {
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED) {
 		(void)snprintf(why, MIG_WHY_MAX, "the guest is %s",
-			       vm_state_name(vm->state));
+			       vm_state_name(vm));
 		return -EINVAL;
 	}
 	if (vm->mig && !vm->mig->over) {

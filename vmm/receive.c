@@ -108,10 +108,12 @@ static void log_end(const struct vm_incoming *in)
 static void *incoming_main(void *arg)
 {
 	struct vm_incoming *in = arg;
+	enum mig_phase end;
 
 	(void)pthread_setname_np(pthread_self(), "migration");
-	in->end = mig_target_run(&in->t, in->fd);
+	end = mig_target_run(&in->t, in->fd);
 	pthread_mutex_lock(&in->vm->m.lock);
+	in->end = end;
 	log_end(in);
 	/* Our parent has a copy, and the line's helper shall know. */
 	(void)shutdown(in->fd, SHUT_RDWR);

@@ -123,19 +123,25 @@ static void print_resets(const json_t *r)
 			       : "");
 }
 
-int status_print(json_t *answer)
+static void print_head(const json_t *answer)
 {
-	const json_t *first = json_object_get(answer, "start_to_first_run_ns");
-
 	printf("%-14s %s\n", "name", status_text(answer, "name"));
 	printf("%-14s %s\n", "state", status_text(answer, "state"));
 	printf("%-14s %" PRIu64 "\n", "pid", status_u64(answer, "pid"));
+	if (json_object_get(answer, "port"))
+		printf("%-14s %" PRIu64 "\n", "port", status_u64(answer, "port"));
 	printf("%-14s %" PRIu64 "\n", "vcpus", status_u64(answer, "vcpus"));
 	printf("%-14s %" PRIu64 "M\n", "memory",
 	       status_u64(answer, "memory") >> 20);
 	printf("%-14s ", "uptime");
 	status_print_uptime(status_u64(answer, "uptime_ns"));
 	putchar('\n');
+}
+
+static void print_guest(json_t *answer)
+{
+	const json_t *first = json_object_get(answer, "start_to_first_run_ns");
+
 	if (json_is_integer(first))
 		printf("%-14s %.1f ms\n", "start-up",
 		       (double)json_integer_value(first) / 1e6);
@@ -149,6 +155,14 @@ int status_print(json_t *answer)
 	print_resets(json_object_get(answer, "reset"));
 	printf("%-14s %" PRIu64 " lines\n", "log dropped",
 	       status_u64(answer, "log_dropped"));
+}
+
+int status_print(json_t *answer)
+{
+	print_head(answer);
+	/* There is no guest yet. */
+	if (json_object_get(answer, "exits"))
+		print_guest(answer);
 	json_decref(answer);
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }

@@ -45,7 +45,7 @@ int vm_end_status(enum end_reason why)
 	return end_table[why].status;
 }
 
-const char *vm_state_name(enum vm_state state)
+const char *vm_state_name(const struct vm *vm)
 {
 	static const char *const name[] = {
 		[VM_CREATED] = "created",
@@ -54,7 +54,9 @@ const char *vm_state_name(enum vm_state state)
 		[VM_ENDED] = "ended",
 	};
 
-	return name[state];
+	if (vm->state == VM_CREATED && vm->incoming && !vm_receive_came(vm))
+		return "receiving";
+	return name[vm->state];
 }
 
 static int vm_open_files(struct vm *vm)

@@ -185,7 +185,8 @@ int vm_load_memory(struct vm *vm, enum boot_again again);
 /* Words for `end_reason`, and the exit status that `csvvmm run` gives. */
 const char *vm_end_words(enum end_reason why);
 int vm_end_status(enum end_reason why);
-const char *vm_state_name(enum vm_state state);
+/* "created", "receiving" (a guest that is to come), "running", "paused", "ended". */
+const char *vm_state_name(const struct vm *vm);
 
 /* vmm/vcpu.c */
 int vcpu_open(struct vcpu *v);

@@ -13,8 +13,6 @@
 #include "vmm/control.h"
 #include "vmm/state_dir.h"
 
-#define SUFFIX ".wait"
-
 /* Always of this length: who reads finds one text or the other. */
 #define TEXT_LEN 512
 
@@ -38,7 +36,7 @@ int waiting_claim(struct waiting *w, const struct config *cfg)
 	w->dirfd = control_state_dir(NULL);
 	if (w->dirfd < 0)
 		return w->dirfd;
-	w->fd = state_claim_file(w->dirfd, cfg->name, SUFFIX);
+	w->fd = state_claim_file(w->dirfd, cfg->name, WAITING_SUFFIX);
 	if (w->fd == -EEXIST)
 		return others(w);
 	if (w->fd < 0)
@@ -79,7 +77,7 @@ void waiting_remove(const struct waiting *w)
 		return;
 	len = strlen(w->cfg->name);
 	memcpy(file, w->cfg->name, len);
-	memcpy(file + len, SUFFIX, sizeof(SUFFIX));
+	memcpy(file + len, WAITING_SUFFIX, sizeof(WAITING_SUFFIX));
 	(void)unlinkat(w->dirfd, file, 0);
 }
 
@@ -102,7 +100,7 @@ void waiting_leave(struct waiting *w)
 
 json_t *waiting_status(int dirfd, const char *name)
 {
-	auto_fd int fd = state_claimed_file(dirfd, name, SUFFIX);
+	auto_fd int fd = state_claimed_file(dirfd, name, WAITING_SUFFIX);
 	char text[TEXT_LEN];
 	json_int_t since;
 	json_t *j;

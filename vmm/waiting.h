@@ -42,6 +42,8 @@ void waiting_remove(const struct waiting *w);
 /* In a child: forget it, it stays the parent's. */
 void waiting_leave(struct waiting *w);
 
+#define WAITING_SUFFIX ".wait"
+
 /* Who waits for @name: name, pid, state ("waiting", "receiving"), port, vcpus,
  * memory, uptime_ns. Return: NULL: nobody */
 json_t *waiting_status(int dirfd, const char *name);

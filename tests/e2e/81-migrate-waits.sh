@@ -27,6 +27,41 @@ first=${host_pid[2]} first_port=$port
 check "a second receiver is refused, and told who waits where" second \
 	"csvvmm receive waits for guest \"m\" already (process $first, port $port): send it there, or end that one first (kill $first)"
 check "the first one is there" and_first
+listed() { at 2 list >"$TMP/list" 2>"$TMP/list.err" && [ ! -s "$TMP/list.err" ]; }
+# row PID STATE MORE: list has this one row
+row() {
+	listed && [ "$(sed 1d "$TMP/list" | grep -cE "^m +$1  $2 +2 +16M  0d 00:[0-9:]+$3\$")" -eq 1 ] &&
+		[ "$(sed 1d "$TMP/list" | wc -l)" -eq 1 ] && return 0
+	sed 's/^/# /' "$TMP/list" "$TMP/list.err"
+	return 1
+}
+check "list shows that it waits, and where" row "$first" waiting "  port $port"
+in_json() {
+	[ "$(at 2 list --json | jq -c 'map(del(.uptime_ns))')" = "[$1]" ] && [ "$(at 2 status --json m | jq -c 'del(.uptime_ns)')" = "$1" ]
+}
+check "list and status with --json" in_json \
+	'{"name":"m","pid":'"$first"',"state":"waiting","port":'"$port"',"vcpus":2,"memory":16777216}'
+check "how long it waits" eval '[ "$(json 2 ".uptime_ns > 0 and .uptime_ns < 600e9")" = true ]'
+shown() {
+	at 2 status m >"$TMP/out" 2>&1 && [ "$(awk '$1 ~ /^(state|port|pid)$/ { printf "%s ", $2 }' "$TMP/out")" = "waiting $first $port " ]
+}
+check "status shows it" shown
+no_guest() {
+	local c
+	for c in pause resume stop kill; do
+		at 2 "$c" m >"$TMP/out" 2>&1 && return 1
+		has "$TMP/out" "process $first waits for it to come from another host, at port $port" || return 1
+	done
+}
+check "what needs a guest says who waits for it" no_guest
+check "a guest of that name that runs meanwhile is listed, too" eval '
+	CSVVMM_STATE_DIR=$TMP/s2 "$CSVVMM" run "$TMP/2.toml" >"$TMP/run.log" 2>&1 </dev/null &
+	host_pid[3]=$!
+	wait_for counts 2 5 && listed && [ "$(sed 1d "$TMP/list" | awk "{ print \$1, \$3 }" | tr "\n" ";")" = "m running;m waiting;" ] &&
+		[ "$(json 2 .state)" = running ]'
+at 2 kill m
+host_ended 3 13
+check "then it waits on" row "$first" waiting "  port $port"
 sed 's/^name = "m"/name = "n"/' "$TMP/2.toml" >"$TMP/4.toml"
 another() {
 	local pid
@@ -61,13 +96,26 @@ check "and leaves nothing behind" eval '[ -z "$(ls -A "$TMP/s2")" ]'
 receiving() {
 	target_up 2 --once
 	first_port=$port
-	via S:sealed-pages:1 run "
+	via S:sealed-pages:1 run "export CSVVMM_STATE_DIR=$TMP/s2
+		$CSVVMM list >$TMP/list 2>$TMP/list.err
+		$CSVVMM status m >$TMP/status 2>&1
+		$CSVVMM status --json m >$TMP/status.json
+		$CSVVMM pause m >$TMP/pause 2>&1
 		CSVVMM_STATE_DIR=$TMP/s2 timeout 20 $CSVVMM receive --listen 127.0.0.1:0 --insecure $TMP/2.toml >$TMP/second.log 2>&1"
 	moves 0 1 && went 2 || return 1
 	off
 	[ "$(wc -l <"$TMP/second.log")" -eq 1 ] && has "$TMP/second.log" "waits for guest \"m\" already (process ${host_pid[2]}, port $first_port)"
 }
 check "a second one while the guest comes" receiving
+row_then() {
+	local vmm
+	vmm=$(jq .pid "$TMP/status.json")
+	[ "$(cat "$TMP/list.err" "$TMP/list" | sed 1d | awk '{ print $1, $2, $3 }')" = "m $vmm receiving" ] &&
+		[ "$(jq -r .state "$TMP/status.json")" = receiving ] && grep -qx 'state  *receiving' "$TMP/status" &&
+		has "$TMP/pause" "cannot pause: the guest is receiving" && [ "$(json 2 .pid)" = "$vmm" ]
+}
+check "list and status then" row_then
+check "when it has come it runs, and nobody waits" row "$(json 2 .pid)" running ""
 check "a second one when it has come" second 'a guest named "m" runs already'
 kill_host 2
 check "nothing is left behind" all_clean
