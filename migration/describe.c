@@ -43,16 +43,21 @@ static void get_cert(struct mig_cert *c, struct snap_r *r, const char *field)
 	snap_get_bytes(r, field, c->data, c->len);
 }
 
+static void put_name(const char *name, struct snap_w *w)
+{
+	size_t len = strlen(name);
+
+	snap_put8(w, (uint8_t)len);
+	snap_put_bytes(w, name, len);
+}
+
 static void put_lists(const struct mig_machine *d, struct snap_w *w)
 {
 	unsigned i, k;
 
 	snap_put32(w, d->n_devices);
 	for (i = 0; i < d->n_devices; i++) {
-		size_t len = strlen(d->device[i].name);
-
-		snap_put8(w, (uint8_t)len);
-		snap_put_bytes(w, d->device[i].name, len);
+		put_name(d->device[i].name, w);
 		snap_put16(w, d->device[i].instance);
 		snap_put32(w, d->device[i].version);
 		snap_put64(w, d->device[i].size);
@@ -64,25 +69,24 @@ static void put_lists(const struct mig_machine *d, struct snap_w *w)
 	}
 }
 
-/* Names go to a log: those of devices are letters, digits and '-'. */
-static void get_name(struct mig_device *dev, struct snap_r *r)
+/* Names go to a log. @max: bytes of @name, with its end; @allowed: what is in it */
+static void get_name(char *name, size_t max, const char *allowed,
+		     struct snap_r *r, const char *field)
 {
-	uint8_t len = snap_get8(r, "device");
-	size_t i;
+	uint8_t len = snap_get8(r, field);
 
-	memset(dev->name, 0, sizeof(dev->name));
-	if (!len || len > SNAP_NAME_MAX) {
-		(void)snap_bad(r, "device", "a name of %u bytes", len);
+	memset(name, 0, max);
+	if (!len || len >= max) {
+		(void)snap_bad(r, field, "a name of %u bytes", len);
 		return;
 	}
-	snap_get_bytes(r, "device", dev->name, len);
-	for (i = 0; i < len; i++) {
-		char c = dev->name[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
-			(void)snap_bad(r, "device", "not a name");
-	}
+	snap_get_bytes(r, field, name, len);
+	if (!r->error && strspn(name, allowed) != len)
+		(void)snap_bad(r, field, "not a name");
 }
+
+#define DEVICE_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-"
+#define GUEST_CHARS  DEVICE_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZ._"
 
 static void get_lists(struct mig_machine *d, struct snap_r *r)
 {
@@ -90,7 +94,8 @@ static void get_lists(struct mig_machine *d, struct snap_r *r)
 
 	d->n_devices = snap_get32_range(r, "devices", 0, SNAP_ITEMS_MAX);
 	for (i = 0; i < d->n_devices && !r->error; i++) {
-		get_name(&d->device[i], r);
+		get_name(d->device[i].name, sizeof(d->device[i].name),
+			 DEVICE_CHARS, r, "device");
 		d->device[i].instance = snap_get16(r, "instance");
 		d->device[i].version = snap_get32(r, "version");
 		d->device[i].size = snap_get64(r, "size");
@@ -118,6 +123,7 @@ void mig_describe_put(const struct mig_machine *d, struct snap_w *w)
 	put_lists(d, w);
 	put_cert(&d->pdh, w);
 	put_cert(&d->chain, w);
+	put_name(d->name, w);
 }
 
 int mig_describe_get(struct mig_machine *d, struct snap_r *r)
@@ -140,6 +146,7 @@ int mig_describe_get(struct mig_machine *d, struct snap_r *r)
 	get_lists(d, r);
 	get_cert(&d->pdh, r, "pdh");
 	get_cert(&d->chain, r, "chain");
+	get_name(d->name, sizeof(d->name), GUEST_CHARS, r, "name");
 	if (!r->error && r->off != r->len)
 		(void)snap_bad(r, "length", "%zu bytes too many",
 			       r->len - r->off);
@@ -150,13 +157,17 @@ int mig_describe_get(struct mig_machine *d, struct snap_r *r)
 
 #define NO(why, ...) ((void)snprintf(why, MIG_WHY_MAX, __VA_ARGS__), -EXDEV)
 
-static int check_sizes(const struct mig_machine *s, const struct mig_machine *t,
+static int check_guest(const struct mig_machine *s, const struct mig_machine *t,
 		       char *why)
 {
 	static const char *const type[] = {
 		[MIG_PLAIN] = "none", [MIG_CSV] = "csv", [MIG_CSV2] = "csv2"
 	};
 
+	if (strcmp(s->name, t->name) != 0)
+		return NO(why,
+			  "name: the guest is \"%s\", the target waits for \"%s\"",
+			  s->name, t->name);
 	if (s->type != t->type)
 		return NO(why,
 			  "type: the guest is of type \"%s\", the target is made for \"%s\"",
@@ -270,7 +281,7 @@ static int check_firmware(const struct mig_machine *s,
 
 int mig_check(const struct mig_machine *s, const struct mig_machine *t, char *why)
 {
-	int r = check_sizes(s, t, why);
+	int r = check_guest(s, t, why);
 
 	if (!r)
 		r = check_firmware(s, t, why);

@@ -11,6 +11,7 @@
 
 #define MIG_CPUID_MAX 256
 #define MIG_CERT_MAX  8192u
+#define MIG_NAME_MAX  63u
 #define MIG_WHY_MAX   256
 
 /* Longest body that is not pages. */
@@ -41,6 +42,7 @@ struct mig_cert {
 
 /**
  * struct mig_machine - What one side says of itself before anything is changed
+ * @name:	The guest's: who waits for another one is not to get this one
  * @check_only:	The source goes away after the answer
  * @policy:	The guest's; the source's only
  * @profile, @api_major, @api_minor, @build: Its security processor; encrypted
@@ -49,6 +51,7 @@ struct mig_cert {
  * @cpuid:	Of the first vCPU
  */
 struct mig_machine {
+	char name[MIG_NAME_MAX + 1];
 	bool check_only;
 	uint8_t type;
 	uint32_t vcpus, policy;

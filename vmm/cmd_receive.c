@@ -231,7 +231,7 @@ const struct command cmd_receive = {
 	.summary = "wait for a guest that another host sends, and run it",
 	.run = receive_main,
 	.help = "FILE is the guest.toml that the guest was started with there, or one that describes\n"
-		"the same machine. From its arrival on this is 'csvvmm run'.\n\n"
+		"the same machine, by the same name. From its arrival on this is 'csvvmm run'.\n\n"
 		"  --listen HOST:PORT  where; HOST may be empty, PORT 0 is any (it is told)\n"
 		"  --psk FILE          TLS 1.3 with a key that both sides have: [IDENTITY:]HEX digits\n"
 		"  --tls DIR           TLS 1.3 with certificates: ca.pem, cert.pem and key.pem in DIR\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,7 @@ int vm_describe(struct vm *vm, struct mig_machine *d)
 	int khz = kvm_ioctl_val(vm->vcpu[0].fd, KVM_GET_TSC_KHZ, 0);
 
 	memset(d, 0, sizeof(*d));
+	(void)snprintf(d->name, sizeof(d->name), "%s", vm->cfg->name);
 	d->vcpus = vm->n_vcpus;
 	d->memory = vm->m.gmem.size;
 	d->tsc_khz = khz > 0 ? (uint32_t)khz : 0;

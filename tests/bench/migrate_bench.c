@@ -280,9 +280,9 @@ static void *target_main(void *arg)
 	t.n_vcpus = 1;
 	t.ops = &target_ops;
 	t.stall_ns = 60 * SEC;
-	t.own = (struct mig_machine){ .type = MIG_CSV,
-				      .vcpus = 1,
-				      .memory = MEMORY };
+	t.own = (struct mig_machine){
+		.name = "m", .type = MIG_CSV, .vcpus = 1, .memory = MEMORY
+	};
 	t.own.pdh.len = t.own.chain.len = 16;
 	must(mig_target_run(&t, *fd) == MIG_MOVED, t.wire.error);
 	mig_target_fini(&t);
@@ -309,9 +309,9 @@ static uint64_t move(bool ring, struct mig_progress *ret_p)
 	s.n_vcpus = 1;
 	s.ops = &source_ops;
 	s.opts = (struct mig_opts){ .downtime_ns = SEC, .stall_ns = 60 * SEC };
-	s.own = (struct mig_machine){ .type = MIG_CSV,
-				      .vcpus = 1,
-				      .memory = MEMORY };
+	s.own = (struct mig_machine){
+		.name = "m", .type = MIG_CSV, .vcpus = 1, .memory = MEMORY
+	};
 	s.own.pdh.len = s.own.chain.len = 16;
 	allocations = copied = psp.busy_ns = psp.batches = psp.free_ns =
 		psp.first_ns = 0;

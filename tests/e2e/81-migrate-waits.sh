@@ -74,6 +74,25 @@ another() {
 	[ $? -eq 16 ] && return $r
 }
 check "one for another name may wait" another
+# not_its_own [OPTION]: who waits for n does not take m, but waits on
+not_its_own() {
+	local r=0 log
+	host 5
+	sed -i 's/^name = "m"/name = "n"/' "$TMP/5.toml"
+	CSVVMM_STATE_DIR=$TMP/s5 "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/5.toml" >"$TMP/5.log" 2>&1 </dev/null &
+	host_pid[5]=$!
+	wait_for printed "$TMP/5.log" "waiting for guest n at port" || return 1
+	port=$(sed -n 's/.*waiting for guest n at port //p' "$TMP/5.log")
+	moves 17 1 "$@" && stayed 1 || r=1
+	for log in move 5; do
+		[ "$(grep -caE "name: the guest is ['\"]m['\"], the target waits for ['\"]n['\"]" "$TMP/$log.log")" -eq 1 ] || { sed "s/^/# $log: /" "$TMP/$log.log"; r=1; }
+	done
+	wait_for printed "$TMP/5.log" "waiting on" || r=1
+	kill "${host_pid[5]}"
+	host_ended 5 16 && [ ! -s "$TMP/5.out" ] && return $r
+}
+check "it is not sent to one that waits for another guest, and both say so" not_its_own
+check "nor could it be" not_its_own --check
 elsewhere() {
 	host 5
 	target_up 5

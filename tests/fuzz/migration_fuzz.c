@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	t->ops = &ops;
 	t->n_vcpus = 2;
 	t->stall_ns = 1000000000;
-	t->own = (struct mig_machine){ .vcpus = 2, .memory = MEMORY };
+	t->own = (struct mig_machine){ .name = "m", .vcpus = 2, .memory = MEMORY };
 	(void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUFFORCE, &room,
 			 sizeof(room));
 	n = beginning(all, data[0] % 3, &t->own);

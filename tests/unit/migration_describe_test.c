@@ -34,6 +34,7 @@ static int setup(void **state)
 
 	(void)state;
 	memset(&s, 0, sizeof(s));
+	strcpy(s.name, "web-1.A_b");
 	s.type = MIG_CSV2;
 	s.vcpus = 2;
 	s.policy = 4;
@@ -94,6 +95,22 @@ static void test_sizes(void **state)
 	refused("type: the guest is of type \"csv2\", the target is made for \"csv\"");
 	t.type = MIG_PLAIN;
 	refused("type:");
+}
+
+static void test_name(void **state)
+{
+	(void)state;
+	strcpy(t.name, "web-1.A_c");
+	refused("name: the guest is \"web-1.A_b\", the target waits for \"web-1.A_c\"");
+	strcpy(t.name, "web-1.A_");
+	refused("name:");
+	strcpy(t.name, "WEB-1.A_B");
+	refused("name:");
+	/* The first thing to tell: another guest is not the same in anything else. */
+	strcpy(t.name, "db");
+	t.type = MIG_PLAIN;
+	t.memory = 1 << 20;
+	refused("name: the guest is \"web-1.A_b\", the target waits for \"db\"");
 }
 
 static void test_firmware(void **state)
@@ -271,6 +288,7 @@ static void test_round(void **state)
 	memset(&got, 0xee, sizeof(got));
 	assert_int_equal(get(put(), &err), 0);
 	assert_true(got.check_only && got.tsc_scaling);
+	assert_string_equal(got.name, "web-1.A_b");
 	assert_int_equal(got.policy, 4);
 	assert_int_equal(got.build, 1878);
 	assert_int_equal(got.n_devices, 2);
@@ -283,6 +301,34 @@ static void test_round(void **state)
 	assert_memory_equal(got.pdh.data, s.pdh.data, 2084);
 	assert_memory_equal(got.chain.data, s.chain.data, 6252);
 	assert_int_equal(mig_check(&s, &got, why), 0);
+}
+
+/* The name is the last field: a length, and what goes to logs and terminals. */
+static void test_name_bytes(void **state)
+{
+	size_t len = put(), at = len - strlen(s.name) - 1;
+	unsigned c;
+
+	(void)state;
+	assert_int_equal(buf[at], strlen(s.name));
+	for (c = 0; c < 256; c++) {
+		struct snap_error err = { "" };
+		bool good = c && strchr("abcdefghijklmnopqrstuvwxyz"
+					"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"0123456789._-",
+					(int)c);
+
+		buf[at + 3] = (uint8_t)c;
+		assert_int_equal(get(len, &err), good ? 0 : -EPROTO);
+	}
+	for (c = 0; c < 256; c++) {
+		struct snap_error err = { "" };
+
+		memset(buf + at, 'x', 256);
+		buf[at] = (uint8_t)c;
+		assert_int_equal(get(at + 1 + c, &err),
+				 c && c <= 63 ? 0 : -EPROTO);
+	}
 }
 
 /* Row 16: no prefix of it is one, nor is it with something behind. */
@@ -334,11 +380,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_sizes, setup),
+		cmocka_unit_test_setup(test_name, setup),
 		cmocka_unit_test_setup(test_firmware, setup),
 		cmocka_unit_test_setup(test_devices, setup),
 		cmocka_unit_test_setup(test_clock, setup),
 		cmocka_unit_test_setup(test_cpuid, setup),
 		cmocka_unit_test_setup(test_round, setup),
+		cmocka_unit_test_setup(test_name_bytes, setup),
 		cmocka_unit_test_setup(test_cut, setup),
 		cmocka_unit_test_setup(test_any_byte, setup),
 	};

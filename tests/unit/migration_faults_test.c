@@ -391,6 +391,7 @@ static void guest_up(void)
 static void describe(struct host *h, struct mig_machine *d)
 {
 	memset(d, 0, sizeof(*d));
+	d->name[0] = 'm';
 	d->type = MIG_CSV2;
 	d->vcpus = VCPUS;
 	d->policy = POLICY;
