@@ -371,8 +371,9 @@ void snap_thaw_all(struct snap *s)
 	thaw_first(s, s->n);
 }
 
-int snap_hold_all(struct snap *s, bool on, struct snap_error *err)
+int snap_hold_all(struct snap *s, enum snap_hold how, struct snap_error *err)
 {
+	bool take = how == SNAP_HOLD_COMING || how == SNAP_HOLD_ALL;
 	unsigned i, done;
 	int r = 0;
 
@@ -380,16 +381,19 @@ int snap_hold_all(struct snap *s, bool on, struct snap_error *err)
 	for (done = 0; done < s->n && !r; done++) {
 		const struct snap_entry *e = &s->entry[done];
 
-		r = e->item->hold ? e->item->hold(e->obj, on) : 0;
+		r = e->item->hold ? e->item->hold(e->obj, how) : 0;
 		if (r < 0)
-			(void)entry_error(e, on ? "take over" : "give up", r,
+			(void)entry_error(e, take ? "take over" : "give up", r,
 					  err);
 	}
-	if (!r)
-		return 0;
+	/* Half a change is none; but what is back where it belongs may stay. */
+	if (!r || how == SNAP_HOLD_ALL || how == SNAP_HOLD_NONE)
+		return r;
 	for (i = 0; i + 1 < done; i++) {
 		if (s->entry[i].item->hold)
-			(void)s->entry[i].item->hold(s->entry[i].obj, !on);
+			(void)s->entry[i].item->hold(s->entry[i].obj,
+						     take ? SNAP_HOLD_NONE
+							  : SNAP_HOLD_ALL);
 	}
 	return r;
 }

@@ -19,9 +19,11 @@
  *
  * The order of a move; vm.lock held throughout, vCPUs stopped:
  *
- *	source	obstacle (long before), freeze, save, hold(false), gone
- *	target	(devices open, never run), load, hold(true), thaw
- *	on failure the source: hold(true) if it was given up, thaw
+ *	source	obstacle (long before), freeze, save, hold(LEAVING), then, when it
+ *		runs over there, hold(NONE)
+ *	target	(devices open, never run), load, hold(COMING), thaw, and hold(ALL)
+ *		as soon as the source has let go
+ *	on failure the target: hold(NONE); the source: hold(ALL), thaw
  *
  * A target loads after the state of the interrupt controllers, or thaws after
  * it: thaw fires interrupts.
@@ -60,6 +62,18 @@ struct snap_r {
 };
 
 /**
+ * enum snap_hold - How much of what only one host may have
+ * @SNAP_HOLD_LEAVING, @SNAP_HOLD_COMING: On its way each side has one part, so that
+ *	no third one can have it in between
+ */
+enum snap_hold {
+	SNAP_HOLD_NONE,
+	SNAP_HOLD_LEAVING,
+	SNAP_HOLD_COMING,
+	SNAP_HOLD_ALL,
+};
+
+/**
  * struct snap_item - State of one kind of device; const
  * @name:	At most SNAP_NAME_MAX bytes; for messages, too
  * @version:	Of what @save writes; @load takes this and lower ones
@@ -72,8 +86,7 @@ struct snap_r {
  * @freeze:	Finish what was begun, begin nothing more: guest memory and the
  *		state stay as they are. Return: 0, or -errno and nothing changed
  * @thaw:	Go on, after a freeze or after a load
- * @hold:	Give up (false) what only one host may have, or take it (true).
- *		Return: 0 or -errno
+ * @hold:	Have so much of what only one host may have. Return: 0 or -errno
  * @obstacle:	Why this device can't be moved, in words, or NULL. @drop_links:
  *		the guest's connections may be lost
  * @size:	Bytes of what must be as large at the other host, before anything is
@@ -88,7 +101,7 @@ struct snap_item {
 	int (*load)(void *obj, struct snap_r *r, uint32_t version);
 	int (*freeze)(void *obj);
 	void (*thaw)(void *obj);
-	int (*hold)(void *obj, bool on);
+	int (*hold)(void *obj, enum snap_hold how);
 	const char *(*obstacle)(const void *obj, bool drop_links);
 	uint64_t (*size)(const void *obj);
 };
@@ -138,8 +151,8 @@ int snap_freeze_all(struct snap *s, struct snap_error *err);
 void snap_thaw_all(struct snap *s);
 
 /* Return: 0; or -errno of the first device that could not, and the ones before
- * are back where they were as far as they let themselves. */
-int snap_hold_all(struct snap *s, bool on, struct snap_error *err);
+ * have ALL again, of LEAVING, and NONE, of COMING, as far as they let themselves. */
+int snap_hold_all(struct snap *s, enum snap_hold how, struct snap_error *err);
 
 /* Can all devices be moved? Return: 0; -EOPNOTSUPP with the first obstacle. */
 int snap_check_all(const struct snap *s, bool drop_links, struct snap_error *err);

@@ -208,11 +208,17 @@ static void blk_thaw(struct virtio_dev *dev)
 	blk_resume(to_blk(dev));
 }
 
-static int blk_hold(void *obj, bool on)
+static int blk_hold(void *obj, enum snap_hold how)
 {
+	static int (*const change[])(struct disk * d) = {
+		[SNAP_HOLD_NONE] = disk_release,
+		[SNAP_HOLD_LEAVING] = disk_lend,
+		[SNAP_HOLD_COMING] = disk_borrow,
+		[SNAP_HOLD_ALL] = disk_take,
+	};
 	const struct blk *b = obj;
 
-	return on ? disk_take(b->disk) : disk_release(b->disk);
+	return change[how](b->disk);
 }
 
 static const char *blk_obstacle(const void *obj, bool drop_links)

@@ -41,11 +41,16 @@ static int disk_set_blocking(int fd)
 	return 0;
 }
 
-static int disk_set_lock(const struct disk *d, int type)
+/* Where the far half of the lock begins, behind the end of any disk. */
+#define DISK_FAR ((off_t)1 << 62)
+
+/* From there to the end of all offsets. */
+static int disk_set_lock(const struct disk *d, int type, off_t from)
 {
 	struct flock fl = {
 		.l_type = (short)type,
-		.l_whence = SEEK_SET, /* from 0, length 0: the whole file */
+		.l_whence = SEEK_SET,
+		.l_start = from,
 	};
 
 	if (!fcntl(d->fd, F_OFD_SETLK, &fl))
@@ -55,7 +60,7 @@ static int disk_set_lock(const struct disk *d, int type)
 
 static int disk_lock(const struct disk *d)
 {
-	return disk_set_lock(d, d->readonly ? F_RDLCK : F_WRLCK);
+	return disk_set_lock(d, d->readonly ? F_RDLCK : F_WRLCK, 0);
 }
 
 static int disk_geometry(struct disk *d)
@@ -205,26 +210,44 @@ void disk_close(struct disk *d)
 	util_close(&d->fd);
 }
 
+int disk_lend(struct disk *d)
+{
+	int r;
+
+	if (d->readonly)
+		return 0;
+	if (fdatasync(d->fd) < 0)
+		return -errno;
+	/* Whom it was borrowed from may have the other half still. */
+	r = disk_lock(d);
+	return r < 0 ? r : disk_set_lock(d, F_UNLCK, DISK_FAR);
+}
+
 int disk_release(struct disk *d)
 {
-	if (!d->readonly && fdatasync(d->fd) < 0)
-		return -errno;
-	return disk_set_lock(d, F_UNLCK);
+	return disk_set_lock(d, F_UNLCK, 0);
+}
+
+static int disk_same_size(const struct disk *d)
+{
+	struct disk now = { .fd = d->fd };
+	int r = disk_geometry(&now);
+
+	return !r && now.size < d->size ? -ENODATA : r;
+}
+
+int disk_borrow(struct disk *d)
+{
+	int r = d->readonly ? disk_lock(d) : disk_set_lock(d, F_WRLCK, DISK_FAR);
+
+	return r < 0 ? r : disk_same_size(d);
 }
 
 int disk_take(struct disk *d)
 {
-	struct disk now = { .fd = d->fd };
 	int r = disk_lock(d);
 
-	if (r < 0)
-		return r;
-	r = disk_geometry(&now);
-	if (!r && now.size < d->size)
-		r = -ENODATA;
-	if (r < 0)
-		(void)disk_set_lock(d, F_UNLCK);
-	return r;
+	return r < 0 ? r : disk_same_size(d);
 }
 
 static int disk_fallocate(struct disk *d, int mode, uint64_t off, uint64_t len)

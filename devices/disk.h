@@ -47,17 +47,22 @@ int disk_open_unlocked(struct disk *d, const char *path, bool readonly,
 void disk_close(struct disk *d);
 
 /**
- * disk_release() / disk_take() - Hand the disk over to another process
+ * disk_lend() / disk_borrow() / disk_take() / disk_release() - Hand the disk over
  *
- * Release makes what was written stable and drops the lock; nothing may be in
- * flight. Take gets the lock.
+ * Who wants the lock wants that of the whole file; so who has that of a half keeps
+ * all others out. Of a writable disk, lend makes what was written stable (nothing
+ * may be in flight) and gives up the lock of the far half. Borrow gets that one;
+ * then the lender may release its own, and the borrower takes the whole. Readers
+ * share, at each step.
  *
  * Return: 0; -EBUSY when another process holds the lock; -ENODATA when the disk
- * is now smaller than it was at its opening; or -errno of the flush, and the
- * lock is still held
+ * is now smaller than it was at its opening, and the lock was got; or -errno of the
+ * flush, and the lock is still held
  */
-int disk_release(struct disk *d);
+int disk_lend(struct disk *d);
+int disk_borrow(struct disk *d);
 int disk_take(struct disk *d);
+int disk_release(struct disk *d);
 
 /* Give a byte range back to the host; its contents are undefined afterwards.
  * Return: 0; -EOPNOTSUPP when the backing can not; or -errno */

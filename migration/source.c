@@ -246,6 +246,7 @@ static int stop(struct mig_source *s)
 
 static int commit(struct mig_source *s)
 {
+	struct snap_error err;
 	struct wire_head h;
 	int r = mig_source_poll(s);
 
@@ -269,6 +270,7 @@ static int commit(struct mig_source *s)
 	mig_source_part(s, PART_RUNNING);
 	(void)s->ops->mark(s->ctx, MIG_MOVED);
 	pthread_mutex_lock(&s->m->lock);
+	(void)snap_hold_all(&s->m->snap, SNAP_HOLD_NONE, &err);
 	if (s->csv)
 		(void)csv_send_finish(s->csv);
 	pthread_mutex_unlock(&s->m->lock);
@@ -297,7 +299,7 @@ static int hold_again(struct mig_source *s, struct snap_error *err)
 	int r;
 
 	for (;;) {
-		r = snap_hold_all(&s->m->snap, true, err);
+		r = snap_hold_all(&s->m->snap, SNAP_HOLD_ALL, err);
 		if (!r || now_ns() > until)
 			return r;
 		pthread_mutex_unlock(&s->m->lock);

@@ -105,7 +105,7 @@ static int send_end(struct mig_source *s)
 	return wire_send(&s->wire, WIRE_END, raw, sizeof(raw));
 }
 
-/* Disks: who has them is who may run. */
+/* Disks: who has them is who may run; on the way each side has one half. */
 static int give_up_disks(struct mig_source *s)
 {
 	struct snap_error err = { "" };
@@ -113,7 +113,7 @@ static int give_up_disks(struct mig_source *s)
 
 	s->released = true;
 	pthread_mutex_lock(&s->m->lock);
-	r = snap_hold_all(&s->m->snap, false, &err);
+	r = snap_hold_all(&s->m->snap, SNAP_HOLD_LEAVING, &err);
 	pthread_mutex_unlock(&s->m->lock);
 	return r < 0 ? wire_fail(&s->wire, r, "%s", err.text) : 0;
 }

@@ -351,7 +351,7 @@ static int prepare_locked(struct mig_target *t)
 	if (r < 0)
 		return wire_fail(&t->wire, r, "%s", csv_error(t->csv));
 	t->held = true;
-	r = snap_hold_all(&t->m->snap, true, &err);
+	r = snap_hold_all(&t->m->snap, SNAP_HOLD_COMING, &err);
 	if (r < 0)
 		return wire_fail(&t->wire, r, "%s", err.text);
 	r = t->ops->resume(t->ctx, why);
@@ -399,7 +399,7 @@ static void give_up(struct mig_target *t)
 
 	pthread_mutex_lock(&t->m->lock);
 	if (t->held)
-		(void)snap_hold_all(&t->m->snap, false, &err);
+		(void)snap_hold_all(&t->m->snap, SNAP_HOLD_NONE, &err);
 	pthread_mutex_unlock(&t->m->lock);
 	/* After it: the source wants the disks back. */
 	wire_send_fail(&t->wire, t->wire.error);

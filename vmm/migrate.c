@@ -395,7 +395,7 @@ int vm_migrate_decide(struct vm *vm, bool here)
 	if (g->s.csv && g->s.csv->state == CSV_SEND &&
 	    csv_send_cancel(g->s.csv) < 0)
 		return log_errno(-EIO, "migration: %s", csv_error(g->s.csv));
-	r = snap_hold_all(&vm->m.snap, true, &err);
+	r = snap_hold_all(&vm->m.snap, SNAP_HOLD_ALL, &err);
 	if (r < 0) {
 		log_err("migration: %s", err.text);
 		return r;

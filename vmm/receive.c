@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/thread.h"
 #include "core/util.h"
@@ -105,6 +107,29 @@ static void log_end(const struct vm_incoming *in)
 		log_err("the guest did not arrive: %s", in->t.wire.error);
 }
 
+/* The source lets go of its half of the disks' locks when it hears that the guest
+ * runs here; if it does not hear, its operator has to decide. The half that we have
+ * keeps all others out meanwhile. */
+static void settle(struct vm_incoming *in)
+{
+	struct pollfd wake = { .fd = in->wake_fd, .events = POLLIN };
+	uint64_t until = now_ns() + in->t.stall_ns + NS_PER_S;
+	struct snap_error err;
+	int r;
+
+	do {
+		pthread_mutex_lock(&in->vm->m.lock);
+		/* Who moves on takes care of it. */
+		r = in->vm->mig
+			    ? 0
+			    : snap_hold_all(&in->vm->m.snap, SNAP_HOLD_ALL, &err);
+		pthread_mutex_unlock(&in->vm->m.lock);
+	} while (r < 0 && now_ns() < until && poll(&wake, 1, 20) <= 0);
+	if (r < 0 && now_ns() >= until)
+		log_warn("%s: half of the lock is still the source's, until its operator says where the guest is",
+			 err.text);
+}
+
 static void *incoming_main(void *arg)
 {
 	struct vm_incoming *in = arg;
@@ -123,6 +148,8 @@ static void *incoming_main(void *arg)
 	else if (write(in->arrived, "", 1) != 1)
 		log_debug("receive: nobody wants to know");
 	pthread_mutex_unlock(&in->vm->m.lock);
+	if (end == MIG_MOVED)
+		settle(in);
 	return NULL;
 }
 

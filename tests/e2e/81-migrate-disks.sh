@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who runs the guest has its disks, and nobody else (row 15 of the fault matrix): after each failure the source, after a move
-# the target. (From "end" on its way to "prepared" nobody has them for a moment.)
+# the target; in between each has one half of the lock, and no third one has it, to write or to read.
 # shellcheck disable=SC2317 # functions are called by check
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -48,18 +48,72 @@ source_killed() {
 	host_ended 1 137 && host_ended 2 16
 }
 
-# while_held WHERE: when this record is on its way, nobody can open it
+# thieves: what both of them do, into $TMP/thief.log
+sed "s|^path = \"$TMP/disk\"|&\nreadonly = true|; s/^name = .*/name = \"r\"/" "$TMP/thief.toml" >"$TMP/reader.toml"
+thieves="export CSVVMM_STATE_DIR=$TMP/s3
+	timeout 20 $CSVVMM run $TMP/thief.toml >$TMP/thief.log 2>&1
+	timeout 20 $CSVVMM run $TMP/reader.toml >>$TMP/thief.log 2>&1"
+# kept: neither got it
+kept() {
+	[ "$(grep -c "/disk: in use" "$TMP/thief.log")" -eq 2 ] && return 0
+	sed 's/^/# /' "$TMP/thief.log"
+	return 1
+}
+
+# halves: which halves of the lock of the disk somebody has, as others see it
+halves() {
+	python3 - "$TMP/disk" <<-'END'
+		import fcntl, sys
+		with open(sys.argv[1], "r+b") as f:
+		    for at in 0, 1 << 62:
+		        try:
+		            fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
+		            print("free", end=" ")
+		        except OSError:
+		            print("held", end=" ")
+	END
+}
+has_all() { [ "$(halves)" = "held held " ]; }
+
+# while_held WHERE: when this record is on its way, nobody can open it; then the target has all of it
 while_held() {
-	local n
 	host 1 "$disk" && host 2 "$disk"
 	source_up 1
 	target_up 2 --once
-	via "$1" run "CSVVMM_STATE_DIR=$TMP/s3 timeout 20 $CSVVMM run $TMP/thief.toml >$TMP/thief.log 2>&1"
+	via "$1" run "$thieves"
 	moves 0 1 && went 2 || return 1
 	off
-	n=$(grep -c "disk: in use" "$TMP/thief.log")
+	host_ended 1 15 && kept && wait_for has_all || return 1
 	kill_host 2
-	[ "$n" -eq 1 ] || { sed 's/^/# /' "$TMP/thief.log"; return 1; }
+}
+
+# doubtful ACTION: the source does not hear that it runs there: nobody else gets the disk, nor does the source, until it is decided
+doubtful() {
+	host 1 "$disk" && host 2 "$disk"
+	source_up 1
+	target_up 2 --once --stall 2
+	via T:running "$1"
+	moves 19 1 --stall 2 && went 2 || return 1
+	off
+	bash -c "$thieves"
+	kept && ! at 1 migrate --decide=here m >"$TMP/decide" 2>&1 && has "$TMP/1.log" "disk 0: take over" || return 1
+	wait_for printed "$TMP/2.log" "half of the lock is still the source's" || return 1
+	at 1 migrate --decide=there m && host_ended 1 15 && goes_on 2 || return 1
+	bash -c "$thieves"
+	kept && kill_host 2
+}
+
+# onward: one that has moved so moves on, when the source has let go
+onward() {
+	host 1 "$disk" && host 2 "$disk" && host 4 "$disk"
+	source_up 1
+	target_up 2 --once
+	moves 0 1 && went 2 && host_ended 1 15 && wait_for has_all || return 1
+	target_up 4 --once
+	via S:end run "$thieves"
+	moves 0 2 && went 4 && host_ended 2 15 && kept && wait_for has_all || return 1
+	off
+	kill_host 4
 }
 
 for type in none csv2; do
@@ -77,9 +131,11 @@ for type in none csv2; do
 	done
 	check "row 15: $type: killed at S:end: nobody's" source_killed S:end
 	check "row 15: $type: it is free" free
-	for where in S:start T:prepared T:running; do
+	for where in S:start S:devices S:end T:prepared S:commit T:running; do
 		check "row 15: $type: at $where it is somebody's" while_held "$where"
 	done
+	check "row 15: $type: the target runs, and the source does not hear it" doubtful stall
+	check "row 15: $type: and on to a third host" onward
 	check "row 15: $type: after the target has ended it is free" free
 done
 

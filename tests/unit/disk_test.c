@@ -164,6 +164,22 @@ static void test_lock(void **state)
 	disk_close(&b);
 }
 
+/* Nobody else gets it. */
+static void assert_shut_for_writing(void)
+{
+	struct disk d;
+
+	assert_int_equal(disk_open(&d, path, false, false), -EBUSY);
+}
+
+static void assert_shut(void)
+{
+	struct disk d;
+
+	assert_shut_for_writing();
+	assert_int_equal(disk_open(&d, path, true, false), -EBUSY);
+}
+
 /* From one process to another, as when a guest is moved. */
 static void test_handover(void **state)
 {
@@ -175,29 +191,61 @@ static void test_handover(void **state)
 	assert_int_equal(disk_open_unlocked(&b, path, false, false), 0);
 	assert_int_equal(b.size, 8192);
 	assert_int_equal(disk_take(&b), -EBUSY);
-	assert_int_equal(disk_release(&a), 0);
-	assert_int_equal(disk_take(&b), 0);
-	assert_int_equal(disk_take(&b), 0);
-	assert_int_equal(disk_take(&a), -EBUSY);
-	/* And back. */
-	assert_int_equal(disk_release(&b), 0);
-	assert_int_equal(disk_take(&a), 0);
+	assert_int_equal(disk_borrow(&b), -EBUSY);
+	assert_shut();
+	assert_int_equal(disk_lend(&a), 0);
+	assert_shut();
 	assert_int_equal(disk_take(&b), -EBUSY);
-	disk_close(&b);
+	assert_int_equal(disk_borrow(&b), 0);
+	assert_int_equal(disk_borrow(&b), 0);
+	assert_shut();
+	assert_int_equal(disk_take(&a), -EBUSY);
+	assert_int_equal(disk_take(&b), -EBUSY);
+	/* It can't be lent on before it is all there. */
+	assert_int_equal(disk_lend(&b), -EBUSY);
 	assert_int_equal(disk_release(&a), 0);
+	assert_shut();
+	assert_int_equal(disk_take(&b), 0);
+	assert_int_equal(disk_take(&b), 0);
+	assert_shut();
+	assert_int_equal(disk_take(&a), -EBUSY);
+	/* And back, but it is called off. */
+	assert_int_equal(disk_lend(&b), 0);
+	assert_int_equal(disk_borrow(&a), 0);
+	assert_int_equal(disk_release(&a), 0);
+	assert_shut();
+	assert_int_equal(disk_take(&b), 0);
+	assert_int_equal(disk_borrow(&a), -EBUSY);
+	/* And back; the lender ends. */
+	assert_int_equal(disk_lend(&b), 0);
+	assert_int_equal(disk_borrow(&a), 0);
+	disk_close(&b);
+	assert_shut();
+	assert_int_equal(disk_lend(&a), 0);
+	assert_shut();
 	/* Smaller than it was: what the guest knows is not there. */
 	assert_int_equal(truncate(path, 8191), 0);
+	assert_int_equal(disk_open_unlocked(&b, path, false, false), 0);
+	b.size = a.size;
+	assert_int_equal(disk_borrow(&b), -ENODATA);
+	disk_close(&b);
 	assert_int_equal(disk_take(&a), -ENODATA);
+	assert_shut();
+	disk_close(&a);
 	assert_int_equal(disk_open(&b, path, false, false), 0);
 	disk_close(&b);
-	disk_close(&a);
 
 	/* Readers share. */
 	assert_int_equal(disk_open(&a, path, true, false), 0);
 	assert_int_equal(disk_open_unlocked(&b, path, true, false), 0);
-	assert_int_equal(disk_take(&b), 0);
+	assert_int_equal(disk_lend(&a), 0);
+	assert_shut_for_writing();
+	assert_int_equal(disk_borrow(&b), 0);
 	assert_int_equal(disk_release(&a), 0);
+	assert_shut_for_writing();
+	assert_int_equal(disk_take(&b), 0);
 	disk_close(&a);
+	assert_shut_for_writing();
 	disk_close(&b);
 }
 

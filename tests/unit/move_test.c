@@ -851,11 +851,19 @@ static void test_blk(void **state)
 	for (i = 0; i < 16; i++)
 		check_ok(&b, DATA(i));
 	/* The lock changes hands. */
-	assert_int_equal(snap_hold_all(&b.d->m.snap, true, &move_err), -EBUSY);
+	assert_int_equal(snap_hold_all(&b.d->m.snap, SNAP_HOLD_COMING, &move_err),
+			 -EBUSY);
 	assert_non_null(strstr(move_err.text, "disk 0: take over"));
-	assert_int_equal(snap_hold_all(&a.d->m.snap, false, &move_err), 0);
-	assert_int_equal(snap_hold_all(&b.d->m.snap, true, &move_err), 0);
-	assert_int_equal(snap_hold_all(&a.d->m.snap, true, &move_err), -EBUSY);
+	assert_int_equal(
+		snap_hold_all(&a.d->m.snap, SNAP_HOLD_LEAVING, &move_err), 0);
+	assert_int_equal(
+		snap_hold_all(&b.d->m.snap, SNAP_HOLD_COMING, &move_err), 0);
+	assert_int_equal(snap_hold_all(&a.d->m.snap, SNAP_HOLD_ALL, &move_err),
+			 -EBUSY);
+	assert_int_equal(snap_hold_all(&a.d->m.snap, SNAP_HOLD_NONE, &move_err),
+			 0);
+	assert_int_equal(snap_hold_all(&b.d->m.snap, SNAP_HOLD_ALL, &move_err),
+			 0);
 
 	snap_thaw_all(&b.d->m.snap);
 	blk_wait(&b, 1, 4);
@@ -925,9 +933,11 @@ static void test_blk_shrunk(void **state)
 	blk_side(&a, true, false, true);
 	blk_side(&b, true, false, false);
 	assert_int_equal(truncate(disk_path, MIB(1) - 512), 0);
-	assert_int_equal(snap_hold_all(&b.d->m.snap, true, &move_err), -ENODATA);
+	assert_int_equal(snap_hold_all(&b.d->m.snap, SNAP_HOLD_ALL, &move_err),
+			 -ENODATA);
 	assert_int_equal(truncate(disk_path, MIB(2)), 0);
-	assert_int_equal(snap_hold_all(&b.d->m.snap, true, &move_err), 0);
+	assert_int_equal(snap_hold_all(&b.d->m.snap, SNAP_HOLD_ALL, &move_err),
+			 0);
 }
 
 /* --- any byte of any state --- */

@@ -19,7 +19,7 @@ struct toy {
 	uint8_t raw[3];
 	int save_error, load_error, freeze_error, hold_error;
 	unsigned frozen, thawed;
-	bool held;
+	enum snap_hold held;
 	const char *why;
 	bool why_links;
 };
@@ -66,13 +66,13 @@ static void toy_thaw(void *obj)
 	((struct toy *)obj)->thawed++;
 }
 
-static int toy_hold(void *obj, bool on)
+static int toy_hold(void *obj, enum snap_hold how)
 {
 	struct toy *t = obj;
 
 	if (t->hold_error)
 		return t->hold_error;
-	t->held = on;
+	t->held = how;
 	return 0;
 }
 
@@ -396,16 +396,34 @@ static void test_hold(void **state)
 {
 	struct pair *p = *state;
 
-	assert_int_equal(snap_hold_all(&p->from, true, &p->err), 0);
-	assert_true(p->a[0].held && p->a[1].held);
-	p->a[1].hold_error = -EBUSY;
-	assert_int_equal(snap_hold_all(&p->from, false, &p->err), -EBUSY);
-	assert_true(p->a[0].held);
-	assert_non_null(strstr(p->err.text, "toy 1: give up"));
-	p->a[0].held = false;
-	assert_int_equal(snap_hold_all(&p->from, true, &p->err), -EBUSY);
-	assert_false(p->a[0].held);
-	assert_non_null(strstr(p->err.text, "toy 1: take over"));
+	static const struct {
+		enum snap_hold from, to, after;
+		const char *words;
+	} fails[] = {
+		/* The source keeps all, the target nothing. */
+		{ SNAP_HOLD_ALL, SNAP_HOLD_LEAVING, SNAP_HOLD_ALL, "give up" },
+		{ SNAP_HOLD_NONE, SNAP_HOLD_COMING, SNAP_HOLD_NONE, "take over" },
+		/* One that can goes all the way. */
+		{ SNAP_HOLD_LEAVING, SNAP_HOLD_ALL, SNAP_HOLD_ALL, "take over" },
+		{ SNAP_HOLD_COMING, SNAP_HOLD_ALL, SNAP_HOLD_ALL, "take over" },
+		{ SNAP_HOLD_COMING, SNAP_HOLD_NONE, SNAP_HOLD_NONE, "give up" },
+	};
+	char words[32];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fails); i++) {
+		p->a[1].hold_error = 0;
+		assert_int_equal(snap_hold_all(&p->from, fails[i].from, &p->err),
+				 0);
+		assert_int_equal(p->a[0].held, fails[i].from);
+		assert_int_equal(p->a[1].held, fails[i].from);
+		p->a[1].hold_error = -EBUSY;
+		assert_int_equal(snap_hold_all(&p->from, fails[i].to, &p->err),
+				 -EBUSY);
+		assert_int_equal(p->a[0].held, fails[i].after);
+		(void)snprintf(words, sizeof(words), "toy 1: %s", fails[i].words);
+		assert_non_null(strstr(p->err.text, words));
+	}
 }
 
 static void test_check(void **state)
