@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <linux/psp-sev.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -151,6 +153,39 @@ static int do_tiocsti(void)
 	return 2;
 }
 
+/* Stays open, since KVM wants it with each command of a guest. */
+static int do_sev(void)
+{
+	int fd = open("/dev/sev", O_RDWR | O_CLOEXEC);
+	struct sev_user_data_status status = { 0 };
+	struct sev_issue_cmd c = { .cmd = SEV_PLATFORM_STATUS,
+				   .data = (uintptr_t)&status };
+
+	if (sandbox_enter(&no_dirs) < 0)
+		return 1;
+	(void)ioctl(fd, SEV_ISSUE_CMD, &c);
+	return 2;
+}
+
+static void *sev_thread(void *arg)
+{
+	if (sandbox_thread(SANDBOX_VCPU) < 0)
+		return arg;
+	(void)ioctl(-1, SEV_ISSUE_CMD, NULL);
+	return NULL;
+}
+
+static int do_sev_vcpu(void)
+{
+	pthread_t t;
+
+	if (sandbox_enter(&no_dirs) < 0)
+		return 1;
+	(void)pthread_create(&t, NULL, sev_thread, NULL);
+	(void)pthread_join(t, NULL);
+	return 2;
+}
+
 static void forbidden_calls(void **state)
 {
 	(void)state;
@@ -163,6 +198,8 @@ static void forbidden_calls(void **state)
 	assert_killed(do_mprotect_exec);
 	assert_killed(do_uring_setup);
 	assert_killed(do_tiocsti);
+	assert_killed(do_sev);
+	assert_killed(do_sev_vcpu);
 }
 
 static int see_namespaces(void)
