@@ -221,7 +221,8 @@ word() {
 	[ "$(tail -n 2 "$TMP/early" | tr '\n' ' ')" = "1 0 " ] || { sed 's/^/# /' "$TMP/early"; return 1; }
 	[ $r -eq 0 ] && went 2
 }
-vcpus=2 host 1 && host 2
+vcpus=2
+host 1 && host 2
 source_up 1
 target_up 2 --once
 check "row 13: its operator can't let it run before the source does" word
