@@ -13,7 +13,7 @@ lab_skip "receivers of encrypted guests that lack something"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	lab_ready
 	vars=()
-	lab_hosts "${CPUS:-hygon}" lab/run --coherency count -m 3G -t 600
+	lab_hosts "${CPUS:-hygon}" lab/run --coherency count -m 3G -t 900
 fi
 lab_here
 # A cgroup of its own shows how many ASIDs are in use.
