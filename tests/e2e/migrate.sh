@@ -130,7 +130,7 @@ all_right() {
 	local n files=()
 	for n in "${line[@]}"; do files+=("$TMP/$n.out"); done
 	# The last line may be half there.
-	cat "${files[@]}" | sed '$d' | awk '/FAIL|exception/ { print "# the guest: " $0; bad = 1; exit }
+	cat "${files[@]}" | sed '$d; /^#/d' | awk '/FAIL|exception/ { print "# the guest: " $0; bad = 1; exit }
 		NR > 1 && $0 != last + 1 { print "# line " NR ": " $0 " after " last; bad = 1; exit }
 		{ last = $0 }
 		END { exit bad || NR < 8 }'

@@ -104,7 +104,7 @@ static void tell_time(void)
 	ns = own_clock_ns(&states[0], 0, &tsc);
 	puts("clock ");
 	put_dec(ns);
-	puts(own_stopped(0) ? " stopped\n" : "\n");
+	puts("\n");
 }
 
 static void triple(void)
@@ -143,6 +143,8 @@ void guest_main(const uint8_t *boot_params)
 		heat(round, hot);
 		if (time)
 			tell_time();
+		if (own_stopped(&states[0], 0))
+			puts("# stopped\n");
 		put_dec(round);
 		puts("\n");
 		for (i = 0; i < delay; i++)

@@ -73,11 +73,11 @@ static inline void own_wrong(struct own_state *o, const char *what,
 
 /* STAR, LSTAR, CSTAR, SFMASK, the bases of FS, GS and the kernel's GS, SYSENTER_*,
  * PAT, variable, fixed and default MTRRs, kvm-clock, TSC_AUX. */
-static const uint32_t own_msrs[] = { 0xc0000081, 0xc0000082, 0xc0000083,
-				     MSR_SFMASK, 0xc0000100, 0xc0000101,
-				     0xc0000102, 0x174,	     0x175,
-				     0x176,	 MSR_PAT,    0x202,
-				     0x250,	 CLOCK_MSR,  MSR_TSC_AUX };
+static const uint32_t own_msrs[] = {
+	0xc0000081, 0xc0000082, 0xc0000083,  MSR_SFMASK, 0xc0000100, 0xc0000101,
+	0xc0000102, 0x174,	0x175,	     0x176,	 MSR_PAT,    0x202,
+	0x250,	    CLOCK_MSR,	MSR_TSC_AUX, 0x2ff
+};
 #define OWN_MSRS (sizeof(own_msrs) / sizeof(own_msrs[0]))
 
 static inline uint64_t own_msr(unsigned cpu, unsigned i)
@@ -283,12 +283,15 @@ static inline uint64_t own_clock_ns(const struct own_state *o, unsigned cpu,
 	return ns;
 }
 
-/* The host says that it has stopped the guest. */
-static inline bool own_stopped(unsigned cpu)
+/* Has the host said since the last look that it had stopped the guest? */
+static inline bool own_stopped(const struct own_state *o, unsigned cpu)
 {
-	const struct own_clock *c = at(CLOCK_PAGE + 0x1000ul * cpu);
+	struct own_clock *c = at(CLOCK_PAGE + 0x1000ul * cpu);
 
-	return c->flags & 2;
+	if (!o->clock || !(c->flags & 2))
+		return false;
+	c->flags &= (uint8_t)~2;
+	return true;
 }
 
 /* Neither goes back, and they go on together. */
