@@ -443,6 +443,36 @@ static void test_not_before(void **state)
 			    v != msrs[i].value);
 }
 
+/* A reset in place: as it was when it was kept, whatever came then. */
+static void test_again(void **state)
+{
+	struct kvm_debugregs d = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
+	struct kvm_regs r = { .rip = 7, .rflags = 2 };
+	struct snap_error why = { "" };
+	unsigned i;
+
+	(void)state;
+	need_kvm();
+	assert_int_equal(vcpu_state_keep(&a.v), 0);
+	for (i = 0; i < ARRAY_SIZE(msrs); i++)
+		assert_int_equal(kvm_set_msr(a.v.fd, msrs[i].msr, 0), 0);
+	set(&a, KVM_SET_DEBUGREGS, &d);
+	set(&a, KVM_SET_REGS, &r);
+	if (vcpu_state_again(&a.v, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(load(record, record_len), 0);
+	SAME(struct kvm_regs, KVM_GET_REGS);
+	SAME(struct kvm_debugregs, KVM_GET_DEBUGREGS);
+	same_msrs();
+	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
+		uint64_t v;
+
+		assert_int_equal(kvm_get_msr(a.v.fd, msrs[i].msr, &v), 0);
+		assert_true(v == msrs[i].value);
+	}
+	free(a.v.kept);
+}
+
 /* The deadline waits for the TSC. */
 static void test_deadline(void **state)
 {
@@ -662,6 +692,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_not_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irqchips, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_short, setup, teardown),
