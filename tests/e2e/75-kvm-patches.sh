@@ -55,7 +55,7 @@ fi
 
 # run FOLDER TEST: a program that prints TAP, or just ends with 0; 77 and 4 say that it is not for this machine
 run() {
-	local t=$2 status n
+	local t=$2 status n from=$SECONDS
 	timeout -k 5 "${LIMIT:-400}" "$1/$t" >"$TMP/$t" 2>&1 </dev/null
 	status=$?
 	n=$(grep -c '^ok' "$TMP/$t")
@@ -64,6 +64,8 @@ run() {
 	77 | 4) skip "$MACHINE: $t" "$(grep -i skip "$TMP/$t" | tail -n 1)" ;;
 	*)
 		grep -v '^ok' "$TMP/$t" | sed 's/^/# /' | tail -n 30
+		echo "# last: $(grep '^ok' "$TMP/$t" | tail -n 1); $((SECONDS - from)) s by this machine's clock"
+		dmesg | tail -n 5 | sed 's/^/# dmesg: /'
 		not_ok "$MACHINE: $t: status $status"
 		;;
 	esac
