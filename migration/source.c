@@ -110,6 +110,7 @@ static int preflight(struct mig_source *s)
 {
 	struct snap_error err = { "" };
 	char why[MIG_WHY_MAX] = "";
+	bool half;
 	int r;
 
 	r = wire_greet(&s->wire);
@@ -117,9 +118,14 @@ static int preflight(struct mig_source *s)
 		return r;
 	pthread_mutex_lock(&s->m->lock);
 	r = snap_check_all(&s->m->snap, s->opts.drop_links, &err);
+	/* Half of a lock can't be handed on. */
+	half = !r && snap_hold_all(&s->m->snap, SNAP_HOLD_ALL, &err) < 0;
 	pthread_mutex_unlock(&s->m->lock);
-	if (r < 0)
-		return wire_fail(&s->wire, -EXDEV, "%s", err.text);
+	if (r < 0 || half)
+		return wire_fail(
+			&s->wire, -EXDEV, "%s%s", err.text,
+			half ? " (is the host in doubt that the guest came from?)"
+			     : "");
 	r = send_offer(s);
 	if (!r)
 		r = recv_answer(s);
@@ -426,6 +432,13 @@ void mig_source_cancel(struct mig_source *s)
 
 	if (write(s->wake_fd, &one, sizeof(one)) < 0)
 		return; /* it is on its way already */
+}
+
+void mig_source_decided(struct mig_source *s, enum mig_phase phase)
+{
+	pthread_mutex_lock(&s->lock);
+	s->progress.phase = phase;
+	pthread_mutex_unlock(&s->lock);
 }
 
 void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p)

@@ -115,6 +115,9 @@ enum mig_phase mig_source_run(struct mig_source *s, int fd);
 /* Somebody does not want it any more; any thread. Too late once committed. */
 void mig_source_cancel(struct mig_source *s);
 
+/* What was in doubt, or stuck, is now, as the operator says, @phase. */
+void mig_source_decided(struct mig_source *s, enum mig_phase phase);
+
 void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
 
 /* A part of the downtime is over. */

@@ -388,6 +388,7 @@ int vm_migrate_decide(struct vm *vm, bool here)
 	if (!here && !g->s.committed)
 		return -EXDEV;
 	if (!here) {
+		mig_source_decided(&g->s, MIG_MOVED);
 		(void)op_mark(g, MIG_MOVED);
 		machine_end(&vm->m, END_MOVED);
 		return 0;
@@ -400,6 +401,7 @@ int vm_migrate_decide(struct vm *vm, bool here)
 		log_err("migration: %s", err.text);
 		return r;
 	}
+	mig_source_decided(&g->s, MIG_FAILED);
 	(void)op_mark(g, MIG_FAILED);
 	snap_thaw_all(&vm->m.snap);
 	op_go_on(g);

@@ -107,27 +107,36 @@ static void log_end(const struct vm_incoming *in)
 		log_err("the guest did not arrive: %s", in->t.wire.error);
 }
 
+/* The guest must not be on its way to a third host, which has a half then. */
+static int take_disks(struct vm *vm, struct snap_error *err)
+{
+	int r = -EBUSY;
+
+	pthread_mutex_lock(&vm->m.lock);
+	if (!vm_migrate_active(vm) && !vm_migrate_late(vm))
+		r = snap_hold_all(&vm->m.snap, SNAP_HOLD_ALL, err);
+	pthread_mutex_unlock(&vm->m.lock);
+	return r;
+}
+
 /* The source lets go of its half of the disks' locks when it hears that the guest
- * runs here; if it does not hear, its operator has to decide. The half that we have
- * keeps all others out meanwhile. */
+ * runs here; if it does not hear, its operator has to decide, whenever that is. The
+ * half that we have keeps all others out meanwhile. */
 static void settle(struct vm_incoming *in)
 {
 	struct pollfd wake = { .fd = in->wake_fd, .events = POLLIN };
 	uint64_t until = now_ns() + in->t.stall_ns + NS_PER_S;
-	struct snap_error err;
-	int r;
+	struct snap_error err = { "" };
+	bool told = false;
 
-	do {
-		pthread_mutex_lock(&in->vm->m.lock);
-		/* Who moves on takes care of it. */
-		r = in->vm->mig
-			    ? 0
-			    : snap_hold_all(&in->vm->m.snap, SNAP_HOLD_ALL, &err);
-		pthread_mutex_unlock(&in->vm->m.lock);
-	} while (r < 0 && now_ns() < until && poll(&wake, 1, 20) <= 0);
-	if (r < 0 && now_ns() >= until)
-		log_warn("%s: half of the lock is still the source's, until its operator says where the guest is",
+	while (take_disks(in->vm, &err) < 0 &&
+	       poll(&wake, 1, told ? 1000 : 20) <= 0) {
+		if (told || now_ns() < until || !err.text[0])
+			continue;
+		told = true;
+		log_warn("%s: half of the lock is somebody else's still: the source's, until its operator says where the guest is?",
 			 err.text);
+	}
 }
 
 static void *incoming_main(void *arg)

@@ -87,9 +87,10 @@ while_held() {
 	kill_host 2
 }
 
-# doubtful ACTION: the source does not hear that it runs there: nobody else gets the disk, nor does the source, until it is decided
+# doubtful ACTION: the source does not hear that it runs there: nobody else gets the disk, nor does the source, until it is
+# decided; nor does the guest move on, which it could not do without standing still. Then the target has all of the lock.
 doubtful() {
-	host 1 "$disk" && host 2 "$disk"
+	host 1 "$disk" && host 2 "$disk" && host 4 "$disk"
 	source_up 1
 	target_up 2 --once --stall 2
 	via T:running "$1"
@@ -97,8 +98,10 @@ doubtful() {
 	off
 	bash -c "$thieves"
 	kept && ! at 1 migrate --decide=here m >"$TMP/decide" 2>&1 && has "$TMP/1.log" "disk 0: take over" || return 1
-	wait_for printed "$TMP/2.log" "half of the lock is still the source's" || return 1
-	at 1 migrate --decide=there m && host_ended 1 15 && goes_on 2 || return 1
+	wait_for printed "$TMP/2.log" "half of the lock is somebody else's still" || return 1
+	target_up 4 --once
+	moves 17 2 && has "$TMP/move.log" "disk 0: take over" && host_ended 4 16 && goes_on 2 || return 1
+	at 1 migrate --decide=there m && host_ended 1 15 && goes_on 2 && wait_for has_all || return 1
 	bash -c "$thieves"
 	kept && kill_host 2
 }
@@ -176,6 +179,7 @@ check "it can't be said to be there" eval '! at 1 migrate --decide=there m >"$TM
 check "here it does not go on yet" eval '! at 1 migrate --decide=here m >"$TMP/decide" 2>&1 && quiet 1'
 truncate -s 1M "$TMP/disk"
 check "then it does" eval 'at 1 migrate --decide=here m && stayed 1'
+check "and is no longer said to be stuck" [ "$(json 1 .migration.phase)" = failed ]
 kill_host 1
 check "nothing is left behind" all_clean
 finish
