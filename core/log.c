@@ -119,6 +119,21 @@ static void out_line(const char *line, size_t n, const char *error)
 	pthread_mutex_unlock(&out.lock);
 }
 
+size_t log_control(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	if (p[0] < ' ' || p[0] == 0x7f)
+		return p[0] ? 1 : 0;
+	if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+		return 2;
+	/* U+202A to 202E, U+2066 to 2069 */
+	if (p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+			     (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
+		return 3;
+	return 0;
+}
+
 /*
  * One write() a line, so that lines of several threads never mix. Control
  * bytes become '?': a file name or a guest's text can't drive the terminal.
@@ -138,11 +153,9 @@ static void log_line(enum log_level level, const char *fmt, va_list ap,
 		len = snprintf(buf + n, sizeof(buf) - n, ": %s", tail);
 		n = MIN(n + (len > 0 ? (size_t)len : 0), sizeof(buf) - 1);
 	}
-	for (i = 0; i < n; i++) {
-		if ((unsigned char)buf[i] < ' ' || buf[i] == 0x7f)
-			buf[i] = '?';
-	}
-	n = MIN(n, sizeof(buf) - 1);
+	buf[n] = '\0';
+	for (i = 0; i < n; i++)
+		memset(buf + i, '?', log_control(buf + i));
 	buf[n++] = '\n';
 	out_line(buf, n, level == LOG_ERROR ? buf + text : NULL);
 }

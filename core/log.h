@@ -40,6 +40,11 @@ void log_at(enum log_level level, const char *fmt, ...)
 /* As log_at(LOG_WARN, ...), rate limited: for what a guest or peer causes. */
 void log_guest(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Bytes at @text (NUL-terminated) that would drive a terminal instead of being
+ * shown: a control character ([ECMA-48] C0, C1, DEL), or one that turns the writing
+ * direction. The log has '?' for them. 0: none */
+size_t log_control(const char *text);
+
 /**
  * log_errno() - Log an error with its errno in words, and pass it on
  * @r:	Negative errno; returned unchanged

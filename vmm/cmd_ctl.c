@@ -223,8 +223,11 @@ static json_t *describe(int dirfd, const char *name)
 		return waiting;
 	}
 	answer = request(name, "status");
-	if (answer)
+	if (answer) {
 		json_object_del(answer, "ok");
+		/* It is the one that was asked, whatever it says. */
+		json_object_set_new(answer, "name", json_string(name));
+	}
 	json_decref(waiting);
 	return answer;
 }
@@ -236,6 +239,19 @@ static bool has_name(char **names, int n, const char *name)
 	for (i = 0; i < n; i++)
 		if (!strcmp(names[i], name))
 			return true;
+	return false;
+}
+
+static bool is_listed(const json_t *all, const char *name)
+{
+	const json_t *guest;
+	size_t i;
+
+	json_array_foreach(all, i, guest)
+	{
+		if (!strcmp(status_text(guest, "name"), name))
+			return true;
+	}
 	return false;
 }
 
@@ -251,7 +267,8 @@ static json_t *list_all(int dirfd)
 	for (i = 0; i < n_run; i++) {
 		json_t *g = describe(dirfd, run[i]);
 
-		if (g && !strcmp(status_text(g, "state"), "waiting"))
+		if (g && !strcmp(status_text(g, "state"), "waiting") &&
+		    has_name(wait, n_wait, run[i]))
 			json_decref(g); /* comes below */
 		else
 			(void)json_array_append_new(all, g);
@@ -260,7 +277,7 @@ static json_t *list_all(int dirfd)
 		json_t *w = waiting_status(dirfd, wait[i]);
 
 		/* What it receives is in the list. */
-		if (w && is_receiving(w) && has_name(run, n_run, wait[i]))
+		if (w && is_receiving(w) && is_listed(all, wait[i]))
 			json_decref(w);
 		else
 			(void)json_array_append_new(all, w);

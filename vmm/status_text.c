@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/util.h"
 #include "vmm/commands.h"
 
@@ -13,16 +14,23 @@ uint64_t status_u64(const json_t *answer, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(answer, key));
 }
 
+/* What another process says may drive the terminal. */
+static const char *printable(const char *text)
+{
+	const char *p;
+
+	for (p = text; *p; p++) {
+		if (log_control(p))
+			return "?";
+	}
+	return text;
+}
+
 const char *status_text(const json_t *answer, const char *key)
 {
 	const char *text = json_string_value(json_object_get(answer, key));
-	const char *p;
 
-	for (p = text; p && *p; p++) {
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return "?";
-	}
-	return text ? text : "?";
+	return text ? printable(text) : "?";
 }
 
 void status_print_uptime(uint64_t ns)
@@ -65,7 +73,7 @@ static void print_exits(json_t *answer)
 	printf("\n%-14s", "by kind");
 	json_object_foreach(json_object_get(answer, "exits_by"), kind, item)
 	{
-		printf("%s %s %" JSON_INTEGER_FORMAT, comma, kind,
+		printf("%s %s %" JSON_INTEGER_FORMAT, comma, printable(kind),
 		       json_integer_value(item));
 		comma = ",";
 	}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -21,9 +22,13 @@ static int others(const struct waiting *w)
 	json_t *who = waiting_status(w->dirfd, w->cfg->name);
 	json_int_t pid = json_integer_value(json_object_get(who, "pid"));
 
-	log_err("csvvmm receive waits for guest \"%s\" already (process %lld, port %lld): send it there, or end that one first (kill %lld)",
-		w->cfg->name, pid,
-		json_integer_value(json_object_get(who, "port")), pid);
+	if (pid)
+		log_err("csvvmm receive waits for guest \"%s\" already (process %lld, port %lld): send it there, or end that one first (kill %lld)",
+			w->cfg->name, pid,
+			json_integer_value(json_object_get(who, "port")), pid);
+	else
+		log_err("csvvmm receive waits for guest \"%s\" already; see 'csvvmm list'",
+			w->cfg->name);
 	json_decref(who);
 	return -EEXIST;
 }
@@ -71,6 +76,7 @@ void waiting_note(const struct waiting *w, uint16_t port, bool receiving)
 void waiting_remove(const struct waiting *w)
 {
 	char file[STATE_FILE_MAX + 1] = { 0 };
+	struct stat own, there;
 	size_t len;
 
 	if (w->fd < 0 || w->owner != getpid())
@@ -78,7 +84,11 @@ void waiting_remove(const struct waiting *w)
 	len = strlen(w->cfg->name);
 	memcpy(file, w->cfg->name, len);
 	memcpy(file + len, WAITING_SUFFIX, sizeof(WAITING_SUFFIX));
-	(void)unlinkat(w->dirfd, file, 0);
+	/* Somebody may have put another one there. */
+	if (!fstat(w->fd, &own) &&
+	    !fstatat(w->dirfd, file, &there, AT_SYMLINK_NOFOLLOW) &&
+	    own.st_dev == there.st_dev && own.st_ino == there.st_ino)
+		(void)unlinkat(w->dirfd, file, 0);
 }
 
 void waiting_release(struct waiting *w)
@@ -98,26 +108,37 @@ void waiting_leave(struct waiting *w)
 	util_close(&w->dirfd);
 }
 
+/* The file is anybody's who may write into the folder. */
+static json_int_t field(const json_t *j, const char *key, json_int_t max)
+{
+	json_int_t v = json_integer_value(json_object_get(j, key));
+
+	return v < 0 || v > max ? 0 : v;
+}
+
 json_t *waiting_status(int dirfd, const char *name)
 {
 	auto_fd int fd = state_claimed_file(dirfd, name, WAITING_SUFFIX);
+	json_int_t now = (json_int_t)now_ns();
+	json_t *j, *answer;
+	const char *state;
 	char text[TEXT_LEN];
-	json_int_t since;
-	json_t *j;
 	ssize_t n;
 
 	if (fd < 0)
 		return NULL;
 	n = pread(fd, text, sizeof(text), 0);
 	j = json_loadb(text, n > 0 ? (size_t)n : 0, 0, NULL);
-	/* It has just begun to wait. */
-	if (!json_is_object(j)) {
-		json_decref(j);
-		return json_pack("{s:s, s:s}", "name", name, "state", "waiting");
-	}
-	since = json_integer_value(json_object_get(j, "since_ns"));
-	json_object_del(j, "since_ns");
-	json_object_set_new(j, "uptime_ns",
-			    json_integer((json_int_t)now_ns() - since));
-	return j;
+	/* (None, when it has just begun to wait.) */
+	state = json_string_value(json_object_get(j, "state"));
+	answer = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I}", "name", name,
+			   "pid", field(j, "pid", INT32_MAX), "state",
+			   state && !strcmp(state, "receiving") ? "receiving"
+								: "waiting",
+			   "port", field(j, "port", UINT16_MAX), "vcpus",
+			   field(j, "vcpus", UINT8_MAX), "memory",
+			   field(j, "memory", INT64_MAX), "uptime_ns",
+			   now - (j ? field(j, "since_ns", now) : now));
+	json_decref(j);
+	return answer;
 }

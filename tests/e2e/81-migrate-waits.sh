@@ -110,6 +110,34 @@ kill "${host_pid[2]}"
 check "a signal ends it" host_ended 2 16
 check "and leaves nothing behind" eval '[ -z "$(ls -A "$TMP/s2")" ]'
 
+# --- who says so is not csvvmm -----------------------------------------------------------------
+
+# A process that has the lock of m.wait, and what it says in it.
+cat >"$TMP/liar.py" <<'END'
+import fcntl, struct, sys, time
+f = open(sys.argv[1], "w")
+f.write(r"""{"name": "\u001b[31mn", "pid": -1, "port": "\u009b1m", "state": "\u001b]0;x", "exits": [1], "exits_by":
+{"\u001b[1mx": 1}, "since_ns": -9223372036854775808, "vcpus": -3, "memory": 9223372036854775807, "config": "\u202ex"}""")
+f.flush()
+fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_SETLK
+print("held", flush=True)
+time.sleep(60)
+END
+python3 "$TMP/liar.py" "$TMP/s2/m.wait" >"$TMP/liar" &
+liar=$!
+wait_for test -s "$TMP/liar"
+plain() { ! LC_ALL=C grep -qP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]' "$@"; }
+lies() {
+	at 2 list >"$TMP/list" 2>&1 && at 2 status m >"$TMP/status" 2>&1 || return 1
+	at 2 kill m >"$TMP/kill" 2>&1 && return 1
+	second "already; see" && plain "$TMP/list" "$TMP/status" "$TMP/kill" "$TMP/second.log" || return 1
+	[ "$(sed 1d "$TMP/list" | awk '{ print $1, $2, $3, $4 }')" = "m 0 waiting 0" ] && ! grep -q exits "$TMP/status"
+}
+check "a file that lies: no control characters, no \"kill -1\"" lies
+kill "$liar"
+wait "$liar" 2>/dev/null
+rm -f "$TMP/s2/m.wait"
+
 # --- while the guest comes, and later -------------------------------------------------------
 
 receiving() {

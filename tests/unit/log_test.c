@@ -125,6 +125,12 @@ static void test_control_bytes(void **state)
 	(void)state;
 	log_info("a\x1b[2J\r\n\tb\x7f\xc3\xa4");
 	assert_string_equal(logged(), "csvvmm: a?[2J???b?\xc3\xa4\n");
+	/* C1 (CSI as one character), and a change of the writing direction. */
+	log_info("a\xc2\x9b"
+		 "5m\xe2\x80\xae"
+		 "b\xe2\x80\x94\xe2\x82\xac");
+	assert_string_equal(logged(), "csvvmm: a??5m???b\xe2\x80\x94"
+				      "\xe2\x82\xac\n");
 	for (i = 0; i < 31; i++)
 		all[i] = (char)(i + 1);
 	all[31] = 0;
