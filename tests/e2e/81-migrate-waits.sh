@@ -79,6 +79,7 @@ not_its_own() {
 	local r=0 log
 	host 5
 	sed -i 's/^name = "m"/name = "n"/' "$TMP/5.toml"
+	: >"$TMP/5.log" # (of the last time)
 	CSVVMM_STATE_DIR=$TMP/s5 "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/5.toml" >"$TMP/5.log" 2>&1 </dev/null &
 	host_pid[5]=$!
 	wait_for printed "$TMP/5.log" "waiting for guest n at port" || return 1
