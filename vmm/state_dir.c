@@ -231,7 +231,7 @@ int state_claim(int dirfd, const char *name)
 	return fd;
 }
 
-void state_remove_file(int dirfd, const char *name, const char *suffix)
+static void state_remove_file(int dirfd, const char *name, const char *suffix)
 {
 	char file[STATE_FILE_MAX];
 

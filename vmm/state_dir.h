@@ -46,7 +46,6 @@ void state_release(int dirfd, const char *name);
  * return: a descriptor of it while another process has it, -ENOENT, or -errno */
 int state_claim_file(int dirfd, const char *name, const char *suffix);
 int state_claimed_file(int dirfd, const char *name, const char *suffix);
-void state_remove_file(int dirfd, const char *name, const char *suffix);
 
 /* Return: 1 when NAME runs, 0 when not, or -errno */
 int state_running(int dirfd, const char *name);

@@ -81,6 +81,22 @@ static inline void halt(void)
 	__asm__ volatile("cli; hlt" : : : "memory");
 }
 
+static inline uint64_t rdmsr(uint32_t n)
+{
+	uint32_t a, d;
+
+	__asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(n));
+	return (uint64_t)d << 32 | a;
+}
+
+static inline void wrmsr(uint32_t n, uint64_t v)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(n), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
+}
+
 /* --- memory-mapped registers ------------------------------------------------ */
 
 /* Plain mov with a fixed register: whatever decodes it decodes this. */

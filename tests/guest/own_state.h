@@ -22,22 +22,6 @@ struct own_state {
 	uint8_t fx_now[512] __attribute__((aligned(16)));
 };
 
-static inline uint64_t rdmsr(uint32_t n)
-{
-	uint32_t a, d;
-
-	__asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(n));
-	return (uint64_t)d << 32 | a;
-}
-
-static inline void wrmsr(uint32_t n, uint64_t v)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(n), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
-			 : "memory");
-}
-
 static inline uint64_t rdtsc(void)
 {
 	uint32_t a, d;

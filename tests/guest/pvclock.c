@@ -17,11 +17,7 @@ void guest_main(const uint8_t *boot_params)
 	unsigned i, k;
 
 	(void)boot_params;
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(MSR_KVM_SYSTEM_TIME_NEW),
-			   "a"((uint32_t)PAGE | 1), "d"(0)
-			 : "memory");
+	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, PAGE | 1);
 	puts("start\n");
 	for (i = 0; i < ROUNDS; i++) {
 		for (k = 0; k < 2000; k++)

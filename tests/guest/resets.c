@@ -48,22 +48,6 @@ void guest_ap_main(uint32_t apic_id)
 				   __ATOMIC_SEQ_CST);
 }
 
-static uint64_t rdmsr(uint32_t msr)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-	return low | (uint64_t)high << 32;
-}
-
-static void wrmsr(uint32_t msr, uint64_t v)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(msr)
-			 : "memory");
-}
-
 static void must(bool good, const char *what)
 {
 	if (!good)
