@@ -97,6 +97,21 @@ static inline void wrmsr(uint32_t n, uint64_t v)
 			 : "memory");
 }
 
+static inline uint64_t rdtsc(void)
+{
+	uint32_t a, d;
+
+	__asm__ volatile("lfence; rdtsc" : "=a"(a), "=d"(d) : : "memory");
+	return (uint64_t)d << 32 | a;
+}
+
+/* Is what began @from (rdtsc()) worth waiting for? By time, not by turns of a loop:
+ * a busy host may let this vCPU run and not the thread that it waits for. */
+static inline bool patient(uint64_t from)
+{
+	return rdtsc() - from < 1ULL << 36; /* 20 to 30 s */
+}
+
 /* --- memory-mapped registers ------------------------------------------------ */
 
 /* Plain mov with a fixed register: whatever decodes it decodes this. */

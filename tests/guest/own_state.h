@@ -22,14 +22,6 @@ struct own_state {
 	uint8_t fx_now[512] __attribute__((aligned(16)));
 };
 
-static inline uint64_t rdtsc(void)
-{
-	uint32_t a, d;
-
-	__asm__ volatile("lfence; rdtsc" : "=a"(a), "=d"(d) : : "memory");
-	return (uint64_t)d << 32 | a;
-}
-
 static inline void cpuid(uint32_t leaf, uint32_t r[4])
 {
 	__asm__ volatile("cpuid"

@@ -156,9 +156,9 @@ static void msix_on(uint16_t flags)
 
 static void wait_irqs(uint32_t want, const char *what)
 {
-	unsigned i;
+	uint64_t from = rdtsc();
 
-	for (i = 0; i < VDEV_PATIENCE && guest_irqs < want; i++)
+	while (guest_irqs < want && patient(from))
 		relax();
 	if (guest_irqs == want)
 		return;

@@ -18,7 +18,6 @@
 #define LVT_TIMER  0x320
 #define MSR_LSTAR  0xc0000082u
 #define MSR_KVMCLK 0x4b564d01u
-#define PATIENCE   20000000
 
 struct kept {
 	uint64_t magic, lives;
@@ -175,6 +174,7 @@ void guest_main(const uint8_t *boot_params)
 	const char *cmdline = at(load32(boot_params + 0x228));
 	const uint8_t *madt = acpi_find(boot_params, "APIC");
 	volatile struct kept *k = at(KEPT);
+	uint64_t from;
 	unsigned i, n;
 
 	must(dirty == 0x1234 && !empty, "the kernel was not loaded again");
@@ -188,7 +188,8 @@ void guest_main(const uint8_t *boot_params)
 	for (i = 0; i < PCI_SLOTS; i++)
 		look_at_function(k, i);
 	n = guest_start_aps(madt);
-	for (i = 0; i < PATIENCE && running < n - 1; i++)
+	from = rdtsc();
+	while (running < n - 1 && patient(from))
 		relax();
 	must(running == n - 1, "a processor did not start");
 	k->lives++;

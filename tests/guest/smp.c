@@ -2,8 +2,6 @@
 /* Starts every processor that the MADT lists; each counts itself. */
 #include "guest.h"
 
-#define PATIENCE 20000000
-
 static volatile uint32_t running;
 static volatile uint8_t seen[256];
 
@@ -34,12 +32,14 @@ static unsigned start_all(const uint8_t *madt)
 void guest_main(const uint8_t *boot_params)
 {
 	const uint8_t *madt = acpi_find(boot_params, "APIC");
+	uint64_t from;
 	unsigned n, i;
 
 	if (!madt)
 		guest_fail("no MADT");
 	n = start_all(madt);
-	for (i = 0; i < PATIENCE && running < n - 1; i++)
+	from = rdtsc();
+	while (running < n - 1 && patient(from))
 		relax();
 	puts("smp: running=");
 	put_dec(running + 1);

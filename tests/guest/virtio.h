@@ -264,15 +264,14 @@ static inline void vdev_kick(const struct vdev *v, unsigned q)
 	mmio_write16(v->notify + q * v->notify_mult, (uint16_t)q);
 }
 
-#define VDEV_PATIENCE 20000000
-
 /* Wait for used_idx. Return: true then, false if the device needs a reset. */
 static inline bool vdev_wait(const struct vdev *v, volatile struct vring *r,
 			     uint16_t idx)
 {
+	uint64_t from = rdtsc();
 	unsigned i;
 
-	for (i = 0; i < VDEV_PATIENCE; i++) {
+	for (i = 0; patient(from); i++) {
 		if (r->used_idx == idx)
 			return true;
 		if (i % 256 == 255 && (vdev_status(v) & S_NEEDS_RESET))
@@ -294,9 +293,9 @@ static inline void vdev_must(const struct vdev *v, volatile struct vring *r,
 
 static inline void vdev_must_break(const struct vdev *v, const char *what)
 {
-	unsigned i;
+	uint64_t from = rdtsc();
 
-	for (i = 0; i < VDEV_PATIENCE / 256; i++) {
+	while (patient(from)) {
 		if (vdev_status(v) & S_NEEDS_RESET)
 			return;
 		relax();
