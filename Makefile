@@ -34,8 +34,10 @@ OPT      := -O2 -g
 HARDEN   := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer \
 	-fno-sanitize-recover=undefined)
+# No C function is ever unwound: exceptions stay in the one C++ file, debuggers have -g.
+NO_TABLES := $(if $(SAN),,-fno-unwind-tables -fno-asynchronous-unwind-tables)
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD) -DCSVVMM_SANITIZED=$(if $(SAN),1,0) $(PKG_CF)
-CFLAGS_  := -std=c11 $(OPT) $(WARN_C) $(HARDEN) $(SANFLAGS) $(CFLAGS)
+CFLAGS_  := -std=c11 $(OPT) $(WARN_C) $(HARDEN) $(SANFLAGS) $(NO_TABLES) $(CFLAGS)
 CXXFLAGS_ := -std=c++17 $(OPT) $(WARN_ALL) $(HARDEN) $(SANFLAGS) $(CXXFLAGS)
 LDFLAGS_ := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 	-Wl,--gc-sections $(SANFLAGS) $(LDFLAGS)
