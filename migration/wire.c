@@ -171,8 +171,25 @@ static unsigned chunk(const struct wire *w, const struct iovec *from,
 	return i;
 }
 
+/*
+ * It can't be sent. Nobody answers before he was told all, so a peer that speaks
+ * now gives up: its last word says more than that it does not listen.
+ */
+static int cut_short(struct wire *w, int r)
+{
+	struct wire_head h;
+
+	if (w->version && wire_readable(w) && !wire_recv_head(w, &h))
+		return h.type == WIRE_FAIL
+			       ? wire_recv_fail(w, &h)
+			       : wire_fail(w, -EPROTO, "record \"%s\": not now",
+					   wire_rule(h.type)->name);
+	return line_error(w, r, "send");
+}
+
 static int put(struct wire *w, struct iovec *iov, unsigned n)
 {
+	short events = w->version ? POLLOUT | POLLIN : POLLOUT;
 	uint64_t until = now_ns() + w->stall_ns;
 	struct iovec part[64];
 	int r;
@@ -195,10 +212,12 @@ static int put(struct wire *w, struct iovec *iov, unsigned n)
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return line_error(w, -errno, "send");
-		r = wait_for(w, POLLOUT, until);
+			return cut_short(w, -errno);
+		r = wait_for(w, events, until);
 		if (r < 0)
 			return line_error(w, r, "send");
+		if (w->version && wire_readable(w))
+			return cut_short(w, -ECONNRESET);
 	}
 	return 0;
 }

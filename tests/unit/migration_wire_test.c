@@ -316,6 +316,59 @@ static void peer_reads_nothing(void **state)
 	says("silent");
 }
 
+/* Send until it fails, with a line that is full. */
+static int send_all(void)
+{
+	static uint8_t big[65536];
+	int r = 0, i;
+
+	w.stall_ns = 60000000000ULL; /* the answer does not wait for it */
+	for (i = 0; i < 1000 && !r; i++)
+		r = wire_send(&w, WIRE_ANSWER, big, sizeof(big));
+	return r;
+}
+
+/* It reads no more, and has said why: that is the reason, and it comes at once. */
+static void peer_gave_up(void **state)
+{
+	(void)state;
+	greets(NULL);
+	say("\x12\0\0\0\x04\0\0\0full", 12);
+	assert_int_equal(send_all(), -EREMOTEIO);
+	assert_string_equal(w.error, "the peer: full");
+}
+
+static void peer_gave_up_and_went(void **state)
+{
+	(void)state;
+	greets(NULL);
+	say("\x12\0\0\0\x04\0\0\0full", 12);
+	close(peer);
+	peer = -1;
+	assert_int_equal(send_all(), -EREMOTEIO);
+	assert_string_equal(w.error, "the peer: full");
+}
+
+static void peer_went(void **state)
+{
+	(void)state;
+	greets(NULL);
+	close(peer);
+	peer = -1;
+	assert_int_equal(send_all(), -ECONNRESET);
+	says("hung up");
+}
+
+/* Anything else is nothing that it may say while we speak. */
+static void peer_interrupts(void **state)
+{
+	(void)state;
+	greets(NULL);
+	say("\x08\0\0\0\0\0\0\0", 8);
+	assert_int_equal(send_all(), -EPROTO);
+	says("record \"stopped\": not now");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -339,6 +392,10 @@ int main(void)
 		T(record_in_parts),
 		T(reason_is_printable),
 		T(peer_reads_nothing),
+		T(peer_gave_up),
+		T(peer_gave_up_and_went),
+		T(peer_went),
+		T(peer_interrupts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
