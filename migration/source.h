@@ -58,7 +58,7 @@ struct mig_opts {
  * @put_ns:	The target's part: state put in (as it says, before pages come)
  * @mark_ns:	A word in the journal, here and there
  * @log_ns:	KVM's log of what is dirty, read once
- * @page_ns:	A page that is not zero, until the target has it
+ * @page_ns:	A page that is not zero, among many, until the target has it
  * @pages_ns, @pages: What it is made of: the last rounds
  */
 struct mig_cost {
@@ -125,6 +125,8 @@ void mig_source_part(struct mig_source *s, enum mig_part part);
 
 /* migration/source_pages.c, for source.c: all that is dirty now. */
 int mig_source_send_pages(struct mig_source *s);
+/* The pages of one batch, in a round of so many; of an encrypted guest. */
+unsigned mig_source_batch(const struct mig_source *s, uint64_t pages);
 
 /* Bytes of pages a second in this round, so far. */
 uint64_t mig_source_rate(const struct mig_source *s);

@@ -45,8 +45,20 @@ static int measure_trip(struct mig_source *s)
 	return r;
 }
 
-static void measure_pages(struct mig_cost *c, uint64_t pages, uint64_t ns)
+/*
+ * How many pages' time is a round of @pages? Batches overlap, but for the first one
+ * here and the last one over there, where the other side has nothing to do.
+ */
+static uint64_t long_as(const struct mig_source *s, uint64_t pages)
 {
+	return s->csv ? pages + MIN(pages, mig_source_batch(s, pages)) : pages;
+}
+
+static void measure_pages(struct mig_source *s, uint64_t ns)
+{
+	struct mig_cost *c = &s->cost;
+	uint64_t pages = long_as(s, s->round_pages);
+
 	ns -= MIN(ns, c->trip_ns);
 	if (!pages)
 		return;
@@ -76,9 +88,9 @@ static uint64_t pages_ns(const struct mig_source *s, uint64_t left,
 			 double dirty_rate)
 {
 	const struct mig_cost *c = &s->cost;
-	double more = dirty_rate * (double)c->state_ns / 1e9;
+	uint64_t more = (uint64_t)(dirty_rate * (double)c->state_ns / 1e9);
 
-	return (uint64_t)(((double)left + more) * (double)c->page_ns);
+	return long_as(s, left + more) * c->page_ns;
 }
 
 uint64_t mig_source_rate(const struct mig_source *s)
@@ -96,7 +108,7 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 	uint64_t busy = s->have_pipe ? s->pipe.busy_ns : 0;
 	double dirty_rate = ns ? (double)left * 1e9 / (double)ns : 0;
 
-	measure_pages(&s->cost, s->round_pages, ns);
+	measure_pages(s, ns);
 	pthread_mutex_lock(&s->lock);
 	p->round++;
 	p->remaining = left;
