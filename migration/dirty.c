@@ -134,15 +134,27 @@ int mig_dirty_collect(struct mig_dirty *d)
 	return r;
 }
 
-uint64_t mig_dirty_count(const struct mig_dirty *d)
+static bool page_private(const struct gmem *gm, unsigned region, uint64_t page)
 {
-	uint64_t n = 0, k;
+	return gmem_is_private(gm, gm->region[region].base + page * PAGE_SIZE);
+}
+
+uint64_t mig_dirty_count(const struct mig_dirty *d, uint64_t *ret_private)
+{
+	const struct gmem *gm = &d->m->gmem;
+	uint64_t n = 0, private = 0, k, left;
 	unsigned i;
 
-	for (i = 0; i < d->m->gmem.n_regions; i++) {
-		for (k = 0; k < words(region_pages(d, i)); k++)
-			n += (uint64_t)__builtin_popcountll(d->bitmap[i][k]);
+	for (i = 0; i < gm->n_regions; i++) {
+		for (k = 0; k < words(region_pages(d, i)); k++) {
+			for (left = d->bitmap[i][k]; left; left &= left - 1, n++)
+			private += page_private(
+				gm, i,
+				k * BITS + (uint64_t)__builtin_ctzll(left));
+		}
 	}
+	if (ret_private)
+		*ret_private = private;
 	return n;
 }
 
@@ -188,8 +200,7 @@ static bool take_region(struct mig_dirty *d, bool private, unsigned max,
 			continue;
 		}
 		if (!(map[page / BITS] & bit) ||
-		    gmem_is_private(&d->m->gmem, (base + page) * PAGE_SIZE) !=
-			    private)
+		    page_private(&d->m->gmem, i, page) != private)
 			continue;
 		if (ret_r->pages == max || runs_add(ret_r, base + page, 1) < 0)
 			return true;

@@ -38,8 +38,9 @@ void mig_dirty_fini(struct mig_dirty *d);
 /* Add what was written since. Return: 0 or -errno */
 int mig_dirty_collect(struct mig_dirty *d);
 
-/* Pages that are dirty, as far as collected. */
-uint64_t mig_dirty_count(const struct mig_dirty *d);
+/* Pages that are dirty, as far as collected; of these are private to the guest:
+ * @ret_private (may be NULL). */
+uint64_t mig_dirty_count(const struct mig_dirty *d, uint64_t *ret_private);
 
 /**
  * mig_dirty_take() - Dirty pages to send now, clean from then on

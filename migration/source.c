@@ -243,7 +243,9 @@ static int stop(struct mig_source *s)
 	if (!r)
 		r = mig_dirty_collect(&s->dirty);
 	if (!r)
-		r = mig_source_send_pages(s);
+		r = mig_source_send_private(s);
+	if (!r)
+		r = mig_source_send_shared(s);
 	mig_source_part(s, PART_PAGES);
 	return r < 0 ? wire_fail(&s->wire, r, "last pages: %s", strerror(-r)) : 0;
 }

@@ -51,6 +51,15 @@ struct mig_opts {
 };
 
 /**
+ * struct mig_pace - How long pages of one kind take, until the target has them
+ * @page_ns:	One among many
+ * @ns, @pages:	What it is made of: the last rounds
+ */
+struct mig_pace {
+	uint64_t page_ns, ns, pages;
+};
+
+/**
  * struct mig_cost - How long things take, as measured in this attempt
  * @trip_ns:	A record there and one back
  * @command_ns:	A command of the security processor by itself
@@ -58,12 +67,11 @@ struct mig_opts {
  * @put_ns:	The target's part: state put in (as it says, before pages come)
  * @mark_ns:	A word in the journal, here and there
  * @log_ns:	KVM's log of what is dirty, read once
- * @page_ns:	A page that is not zero, among many, until the target has it
- * @pages_ns, @pages: What it is made of: the last rounds
+ * @sealed, @plain: Pages; those that are zero cost nothing
  */
 struct mig_cost {
 	uint64_t trip_ns, command_ns, state_ns, put_ns, mark_ns, log_ns;
-	uint64_t page_ns, pages_ns, pages;
+	struct mig_pace sealed, plain;
 };
 
 /**
@@ -123,8 +131,10 @@ void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
 /* A part of the downtime is over. */
 void mig_source_part(struct mig_source *s, enum mig_part part);
 
-/* migration/source_pages.c, for source.c: all that is dirty now. */
-int mig_source_send_pages(struct mig_source *s);
+/* migration/source_pages.c: all that is dirty now, first what is private to an
+ * encrypted guest, then the others. */
+int mig_source_send_private(struct mig_source *s);
+int mig_source_send_shared(struct mig_source *s);
 /* The pages of one batch, in a round of so many; of an encrypted guest. */
 unsigned mig_source_batch(const struct mig_source *s, uint64_t pages);
 

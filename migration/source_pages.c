@@ -115,15 +115,20 @@ static int fill_slots(struct mig_source *s, unsigned batch)
 
 unsigned mig_source_batch(const struct mig_source *s, uint64_t pages)
 {
-	return (unsigned)MIN(MAX(pages / BATCHES, BATCH_MIN),
-			     s->pipe.batch_max);
+	return (unsigned)MIN(MAX(pages / BATCHES, BATCH_MIN), s->pipe.batch_max);
 }
 
-static int send_private(struct mig_source *s)
+int mig_source_send_private(struct mig_source *s)
 {
-	unsigned batch = mig_source_batch(s, mig_dirty_count(&s->dirty));
 	struct mig_slot *slot;
+	uint64_t pages;
+	unsigned batch;
 	int more = 1, r = 0;
+
+	(void)mig_dirty_count(&s->dirty, &pages);
+	if (!s->csv || !pages)
+		return 0;
+	batch = mig_source_batch(s, pages);
 
 	mig_dirty_rewind(&s->dirty);
 	while (!r) {
@@ -201,7 +206,7 @@ static int sort_zero(struct mig_source *s, const struct mig_runs *all,
 	return r;
 }
 
-static int send_shared(struct mig_source *s)
+int mig_source_send_shared(struct mig_source *s)
 {
 	struct mig_runs all, zero, rest;
 	int r = 0;
@@ -220,11 +225,4 @@ static int send_shared(struct mig_source *s)
 			r = mig_source_poll(s);
 	}
 	return r;
-}
-
-int mig_source_send_pages(struct mig_source *s)
-{
-	int r = s->csv ? send_private(s) : 0;
-
-	return r < 0 ? r : send_shared(s);
 }

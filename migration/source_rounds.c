@@ -46,27 +46,23 @@ static int measure_trip(struct mig_source *s)
 }
 
 /*
- * How many pages' time is a round of @pages? Batches overlap, but for the first one
+ * How many pages' time are so many sealed ones? Batches overlap, but for the first one
  * here and the last one over there, where the other side has nothing to do.
  */
 static uint64_t long_as(const struct mig_source *s, uint64_t pages)
 {
-	return s->csv ? pages + MIN(pages, mig_source_batch(s, pages)) : pages;
+	return s->csv ? pages + MIN(pages, mig_source_batch(s, pages)) : 0;
 }
 
-static void measure_pages(struct mig_source *s, uint64_t ns)
+static void measure(struct mig_pace *p, uint64_t pages, uint64_t ns)
 {
-	struct mig_cost *c = &s->cost;
-	uint64_t pages = long_as(s, s->round_pages);
-
-	ns -= MIN(ns, c->trip_ns);
 	if (!pages)
 		return;
 	if (pages >= ENOUGH)
-		c->pages = c->pages_ns = 0;
-	c->pages = c->pages / 2 + pages;
-	c->pages_ns = c->pages_ns / 2 + ns;
-	c->page_ns = c->pages_ns / c->pages;
+		p->pages = p->ns = 0;
+	p->pages = p->pages / 2 + pages;
+	p->ns = p->ns / 2 + ns;
+	p->page_ns = p->ns / p->pages;
 }
 
 /*
@@ -80,17 +76,20 @@ static uint64_t fixed_ns(const struct mig_source *s)
 	uint64_t packets = s->csv && s->csv->es ? s->n_vcpus : 0;
 	uint64_t commands = s->csv ? 1 + 2 * packets : 0;
 
-	return c->log_ns + c->state_ns + c->put_ns + 2 * c->trip_ns +
-	       c->mark_ns + commands * c->command_ns + packets * c->page_ns;
+	return c->log_ns + c->state_ns + c->put_ns + 2 * c->trip_ns + c->mark_ns +
+	       commands * c->command_ns + packets * c->sealed.page_ns;
 }
 
-static uint64_t pages_ns(const struct mig_source *s, uint64_t left,
-			 double dirty_rate)
+/* What is dirty now, and what will be when all has come to a stop. */
+static uint64_t pages_ns(const struct mig_source *s, double dirty_rate)
 {
 	const struct mig_cost *c = &s->cost;
 	uint64_t more = (uint64_t)(dirty_rate * (double)c->state_ns / 1e9);
+	uint64_t private, all = more + mig_dirty_count(&s->dirty, &private);
 
-	return long_as(s, left + more) * c->page_ns;
+	private += s->csv ? more : 0;
+	return long_as(s, private) * c->sealed.page_ns +
+	       (all - private) * c->plain.page_ns;
 }
 
 uint64_t mig_source_rate(const struct mig_source *s)
@@ -108,7 +107,6 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 	uint64_t busy = s->have_pipe ? s->pipe.busy_ns : 0;
 	double dirty_rate = ns ? (double)left * 1e9 / (double)ns : 0;
 
-	measure_pages(s, ns);
 	pthread_mutex_lock(&s->lock);
 	p->round++;
 	p->remaining = left;
@@ -120,13 +118,40 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 	}
 	if (s->have_pipe)
 		p->batches = s->pipe.batches;
-	p->predicted_ns = fixed_ns(s) + pages_ns(s, left, dirty_rate);
+	p->predicted_ns = fixed_ns(s) + pages_ns(s, dirty_rate);
 	p->bytes = s->wire.sent;
 	pthread_mutex_unlock(&s->lock);
 	s->busy_mark = busy;
 }
 
 /* --- rounds ------------------------------------------------------------------------- */
+
+static int send_private(struct mig_source *s)
+{
+	uint64_t from = now_ns(), ns;
+	int r = mig_source_send_private(s);
+
+	if (r < 0 || !s->round_pages)
+		return r;
+	r = sync_target(s);
+	ns = now_ns() - from;
+	measure(&s->cost.sealed, long_as(s, s->round_pages),
+		ns - MIN(ns, s->cost.trip_ns));
+	return r;
+}
+
+static int send_shared(struct mig_source *s)
+{
+	uint64_t from = now_ns(), ns, before = s->round_pages;
+	int r = mig_source_send_shared(s);
+
+	if (!r)
+		r = sync_target(s);
+	ns = now_ns() - from;
+	measure(&s->cost.plain, s->round_pages - before,
+		ns - MIN(ns, s->cost.trip_ns));
+	return r;
+}
 
 static int one_round(struct mig_source *s)
 {
@@ -135,16 +160,16 @@ static int one_round(struct mig_source *s)
 
 	s->round_ns = now_ns();
 	s->round_pages = 0;
-	r = mig_source_send_pages(s);
+	r = send_private(s);
 	if (!r)
-		r = sync_target(s);
+		r = send_shared(s);
 	log_from = now_ns();
 	if (!r)
 		r = mig_dirty_collect(&s->dirty);
 	s->cost.log_ns = now_ns() - log_from;
 	if (r < 0)
 		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
-	note_round(s, now_ns() - s->round_ns, mig_dirty_count(&s->dirty));
+	note_round(s, now_ns() - s->round_ns, mig_dirty_count(&s->dirty, NULL));
 	return 0;
 }
 
@@ -174,7 +199,7 @@ static bool short_enough(const struct mig_source *s)
 
 int mig_source_rounds(struct mig_source *s)
 {
-	uint64_t before = mig_dirty_count(&s->dirty), left;
+	uint64_t before = mig_dirty_count(&s->dirty, NULL), left;
 	unsigned bad = 0;
 	int r = measure_trip(s);
 

@@ -155,15 +155,15 @@ static void tell(struct vm_migration *g)
 		     ",\"down_parts_ns\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64
 		     ",%" PRIu64 "],\"cost_ns\":{\"trip\":%" PRIu64
 		     ",\"command\":%" PRIu64 ",\"state\":%" PRIu64
-		     ",\"put\":%" PRIu64 ",\"journal\":%" PRIu64
-		     ",\"log\":%" PRIu64 ",\"page\":%" PRIu64 "}}\n",
+		     ",\"put\":%" PRIu64 ",\"journal\":%" PRIu64 ",\"log\":%" PRIu64
+		     ",\"sealed\":%" PRIu64 ",\"plain\":%" PRIu64 "}}\n",
 		     mig_phase_name(p.phase), why, p.round, p.pages,
 		     p.zero_pages, p.sealed_pages, p.bytes, p.batches,
 		     p.psp_busy, p.throttle, p.predicted_ns, p.down_ns,
 		     p.total_ns, p.part_ns[PART_PAGES], p.part_ns[PART_STATE],
 		     p.part_ns[PART_PREPARED], p.part_ns[PART_RUNNING],
 		     c->trip_ns, c->command_ns, c->state_ns, c->put_ns,
-		     c->mark_ns, c->log_ns, c->page_ns);
+		     c->mark_ns, c->log_ns, c->sealed.page_ns, c->plain.page_ns);
 	if (n > 0 && g->fd[MIGRATE_EVENTS] >= 0 &&
 	    send(g->fd[MIGRATE_EVENTS], line, (size_t)n,
 		 MSG_NOSIGNAL | MSG_DONTWAIT) != n)
