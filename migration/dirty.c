@@ -139,18 +139,30 @@ static bool page_private(const struct gmem *gm, unsigned region, uint64_t page)
 	return gmem_is_private(gm, gm->region[region].base + page * PAGE_SIZE);
 }
 
+static uint64_t count_private(const struct gmem *gm, unsigned region,
+			      uint64_t page, uint64_t left)
+{
+	uint64_t n = 0;
+
+	for (; left; left &= left - 1)
+		n += page_private(gm, region,
+				  page + (uint64_t)__builtin_ctzll(left));
+	return n;
+}
+
 uint64_t mig_dirty_count(const struct mig_dirty *d, uint64_t *ret_private)
 {
 	const struct gmem *gm = &d->m->gmem;
-	uint64_t n = 0, private = 0, k, left;
+	bool ask = ret_private && gm->map.n_pages;
+	uint64_t n = 0, private = 0, k;
 	unsigned i;
 
 	for (i = 0; i < gm->n_regions; i++) {
 		for (k = 0; k < words(region_pages(d, i)); k++) {
-			for (left = d->bitmap[i][k]; left; left &= left - 1, n++)
-			private += page_private(
-				gm, i,
-				k * BITS + (uint64_t)__builtin_ctzll(left));
+			n += (uint64_t)__builtin_popcountll(d->bitmap[i][k]);
+			if (ask)
+			private +=
+				count_private(gm, i, k * BITS, d->bitmap[i][k]);
 		}
 	}
 	if (ret_private)

@@ -132,10 +132,12 @@ void mig_source_progress(struct mig_source *s, struct mig_progress *ret_p);
 void mig_source_part(struct mig_source *s, enum mig_part part);
 
 /* migration/source_pages.c: all that is dirty now, first what is private to an
- * encrypted guest, then the others. */
+ * encrypted guest, then the others. Return: 0; as mig_source_poll(); -EPROTO;
+ * -errno of the line, of a command or of KVM's log */
 int mig_source_send_private(struct mig_source *s);
 int mig_source_send_shared(struct mig_source *s);
-/* The pages of one batch, in a round of so many; of an encrypted guest. */
+/* The pages of one batch, in a round of so many, of an encrypted guest whose pipe
+ * is open. */
 unsigned mig_source_batch(const struct mig_source *s, uint64_t pages);
 
 /* Bytes of pages a second in this round, so far. */

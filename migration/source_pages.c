@@ -14,7 +14,7 @@
  * What is dirty now: first the private pages, which go through the security
  * processor by mig_pipe, then the others, straight out of guest memory.
  *
- * A round is cut into some batches, however small it is: this side's processor, the
+ * A round is cut into batches long before they are full: this side's processor, the
  * line and the other side's processor then work at the same time, not one after the
  * other. It matters most in the last round, for which the guest stands still.
  */
@@ -125,8 +125,10 @@ int mig_source_send_private(struct mig_source *s)
 	unsigned batch;
 	int more = 1, r = 0;
 
+	if (!s->csv)
+		return 0;
 	(void)mig_dirty_count(&s->dirty, &pages);
-	if (!s->csv || !pages)
+	if (!pages)
 		return 0;
 	batch = mig_source_batch(s, pages);
 

@@ -25,6 +25,8 @@
 /* So many pages of a round tell what a page takes; fewer are put together with
  * those of the rounds before. */
 #define ENOUGH 64u
+/* Nobody waits longer for a page, and no sum of such overflows. */
+#define PACE_MAX NS_PER_S
 
 /* --- what it would take ------------------------------------------------------------ */
 
@@ -56,13 +58,20 @@ static uint64_t long_as(const struct mig_source *s, uint64_t pages)
 
 static void measure(struct mig_pace *p, uint64_t pages, uint64_t ns)
 {
-	if (!pages)
+	/* (Or they came within the trip: that tells nothing.) */
+	if (!pages || !ns)
 		return;
 	if (pages >= ENOUGH)
 		p->pages = p->ns = 0;
 	p->pages = p->pages / 2 + pages;
 	p->ns = p->ns / 2 + ns;
-	p->page_ns = p->ns / p->pages;
+	p->page_ns = MIN(p->ns / p->pages, PACE_MAX);
+}
+
+/* Of a kind that did not come yet nothing is known: then as the other. */
+static uint64_t pace(const struct mig_pace *p, const struct mig_pace *other)
+{
+	return p->page_ns ? p->page_ns : other->page_ns;
 }
 
 /*
@@ -81,15 +90,15 @@ static uint64_t fixed_ns(const struct mig_source *s)
 }
 
 /* What is dirty now, and what will be when all has come to a stop. */
-static uint64_t pages_ns(const struct mig_source *s, double dirty_rate)
+static uint64_t pages_ns(const struct mig_source *s, uint64_t left,
+			 uint64_t private, double dirty_rate)
 {
 	const struct mig_cost *c = &s->cost;
 	uint64_t more = (uint64_t)(dirty_rate * (double)c->state_ns / 1e9);
-	uint64_t private, all = more + mig_dirty_count(&s->dirty, &private);
+	uint64_t sealed = s->csv ? private + more : 0;
 
-	private += s->csv ? more : 0;
-	return long_as(s, private) * c->sealed.page_ns +
-	       (all - private) * c->plain.page_ns;
+	return long_as(s, sealed) * pace(&c->sealed, &c->plain) +
+	       (left + more - sealed) * pace(&c->plain, &c->sealed);
 }
 
 uint64_t mig_source_rate(const struct mig_source *s)
@@ -101,11 +110,13 @@ uint64_t mig_source_rate(const struct mig_source *s)
 		  : 0;
 }
 
-static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
+static void note_round(struct mig_source *s, uint64_t ns)
 {
 	struct mig_progress *p = &s->progress;
+	uint64_t private, left = mig_dirty_count(&s->dirty, &private);
 	uint64_t busy = s->have_pipe ? s->pipe.busy_ns : 0;
 	double dirty_rate = ns ? (double)left * 1e9 / (double)ns : 0;
+	uint64_t predicted = fixed_ns(s) + pages_ns(s, left, private, dirty_rate);
 
 	pthread_mutex_lock(&s->lock);
 	p->round++;
@@ -118,7 +129,7 @@ static void note_round(struct mig_source *s, uint64_t ns, uint64_t left)
 	}
 	if (s->have_pipe)
 		p->batches = s->pipe.batches;
-	p->predicted_ns = fixed_ns(s) + pages_ns(s, dirty_rate);
+	p->predicted_ns = predicted;
 	p->bytes = s->wire.sent;
 	pthread_mutex_unlock(&s->lock);
 	s->busy_mark = busy;
@@ -169,7 +180,7 @@ static int one_round(struct mig_source *s)
 	s->cost.log_ns = now_ns() - log_from;
 	if (r < 0)
 		return wire_fail(&s->wire, r, "pages: %s", strerror(-r));
-	note_round(s, now_ns() - s->round_ns, mig_dirty_count(&s->dirty, NULL));
+	note_round(s, now_ns() - s->round_ns);
 	return 0;
 }
 

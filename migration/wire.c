@@ -179,12 +179,17 @@ static int cut_short(struct wire *w, int r)
 {
 	struct wire_head h;
 
-	if (w->version && wire_readable(w) && !wire_recv_head(w, &h))
-		return h.type == WIRE_FAIL
-			       ? wire_recv_fail(w, &h)
-			       : wire_fail(w, -EPROTO, "record \"%s\": not now",
-					   wire_rule(h.type)->name);
-	return line_error(w, r, "send");
+	if (!w->version || !wire_readable(w))
+		return line_error(w, r, "send");
+	w->until_ns = now_ns() + w->stall_ns;
+	r = wire_recv_head(w, &h);
+	if (!r)
+		r = h.type == WIRE_FAIL
+			    ? wire_recv_fail(w, &h)
+			    : wire_fail(w, -EPROTO, "record \"%s\": not now",
+					wire_rule(h.type)->name);
+	w->until_ns = 0;
+	return r;
 }
 
 static int put(struct wire *w, struct iovec *iov, unsigned n)
@@ -224,7 +229,7 @@ static int put(struct wire *w, struct iovec *iov, unsigned n)
 
 static int get(struct wire *w, struct iovec *iov, unsigned n)
 {
-	uint64_t until = now_ns() + w->stall_ns;
+	uint64_t until = w->until_ns ? w->until_ns : now_ns() + w->stall_ns;
 	int r;
 
 	iov_skip(&iov, &n, 0);
@@ -236,7 +241,8 @@ static int get(struct wire *w, struct iovec *iov, unsigned n)
 		if (done > 0) {
 			w->received += (uint64_t)done;
 			iov_skip(&iov, &n, (size_t)done);
-			until = now_ns() + w->stall_ns;
+			if (!w->until_ns)
+				until = now_ns() + w->stall_ns;
 			continue;
 		}
 		if (!done)

@@ -72,6 +72,7 @@ const struct wire_rule *wire_rule(uint32_t type);
  * @fd:		Stream socket, made non-blocking; the caller's
  * @wake_fd:	Eventfd that ends every wait with -ECANCELED, or -1
  * @stall_ns:	No byte moves for so long: -ETIMEDOUT
+ * @until_ns:	Not 0: then at the latest, however the bytes trickle
  * @version:	Agreed by wire_greet()
  * @rate:	Bytes a second at most, 0 = as many as go
  * @sent, @received: Bytes
@@ -82,7 +83,7 @@ const struct wire_rule *wire_rule(uint32_t type);
 struct wire {
 	int fd, wake_fd;
 	enum wire_side side;
-	uint64_t stall_ns;
+	uint64_t stall_ns, until_ns;
 	uint32_t version;
 	uint64_t features;
 	uint64_t rate, rate_from_ns, rate_sent;
@@ -106,7 +107,9 @@ int wire_fail(struct wire *w, int r, const char *fmt, ...)
 int wire_greet(struct wire *w);
 
 /* One record of one part, or of several (@n at most WIRE_IOV_MAX; changed
- * meanwhile). Return: 0 or -errno, as wire_greet() */
+ * meanwhile). Where it can't go on, the peer's WIRE_FAIL is looked for. Return: 0;
+ * -EREMOTEIO: the peer gave up, w->error has its words; -EPROTO: it said anything
+ * else; -EMSGSIZE; -ETIMEDOUT; -ECANCELED; -errno of the socket */
 #define WIRE_IOV_MAX 1040
 int wire_send(struct wire *w, enum wire_type type, const void *body,
 	      uint32_t len);

@@ -557,6 +557,10 @@ static const struct {
 	{ 0x18, "SECURE_DATA_INVALID" },
 };
 
+/* Every third page, 32 in a batch: what comes behind these is of a guest that stands
+ * still. */
+#define FIRST_ROUND 6
+
 /* KVM_SEV_* where <linux/kvm.h> has them. Of what asks for a length first, the
  * second is the command itself. */
 static const struct {
@@ -570,11 +574,13 @@ static const struct {
 	{ A, KVM_SEV_SEND_UPDATE_DATA, 0, "SEND_UPDATE_DATA" },
 	{ A, BATCH, 0, "COMMAND_BATCH (send)" },
 	{ A, BATCH, 1, "COMMAND_BATCH (send)" },
+	{ A, BATCH, FIRST_ROUND, "COMMAND_BATCH (send)" },
 	{ A, KVM_SEV_SEND_UPDATE_VMSA, 0, "SEND_UPDATE_VMSA" },
 	{ A, KVM_SEV_SEND_UPDATE_VMSA, 1, "SEND_UPDATE_VMSA" },
 	{ B, KVM_SEV_RECEIVE_START, 0, "RECEIVE_START" },
 	{ B, BATCH, 0, "COMMAND_BATCH (receive)" },
 	{ B, BATCH, 1, "COMMAND_BATCH (receive)" },
+	{ B, BATCH, FIRST_ROUND, "COMMAND_BATCH (receive)" },
 	{ B, KVM_SEV_RECEIVE_UPDATE_VMSA, 0, "RECEIVE_UPDATE_VMSA" },
 	{ B, KVM_SEV_RECEIVE_UPDATE_VMSA, 1, "RECEIVE_UPDATE_VMSA" },
 	{ B, KVM_SEV_RECEIVE_FINISH, 0, "RECEIVE_FINISH" },

@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -359,6 +360,60 @@ static void peer_went(void **state)
 	says("hung up");
 }
 
+/* It begins to say why: who waits for the rest can be called off, and not held. */
+static void peer_gave_up_halfway(void **state)
+{
+	uint64_t one = 1;
+
+	(void)state;
+	greets(NULL);
+	say("\x12\0\0\0", 4);
+	assert_int_equal(write(wake, &one, 8), 8);
+	assert_int_equal(send_all(), -ECANCELED);
+	says("cancelled");
+}
+
+static void *trickle(void *arg)
+{
+	static const uint8_t fail[8 + 255] = { 18, 0, 0, 0, 255 };
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < sizeof(fail); i++) {
+		if (send(peer, &fail[i], 1, MSG_NOSIGNAL) != 1)
+			break;
+		usleep(10000);
+	}
+	return NULL;
+}
+
+static void peer_trickles(void **state)
+{
+	static uint8_t big[65536];
+	pthread_t thread;
+	int r = 0;
+
+	(void)state;
+	greets(NULL);
+	while (send(w.fd, big, sizeof(big), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(pthread_create(&thread, NULL, trickle, NULL), 0);
+	r = wire_send(&w, WIRE_ANSWER, big, sizeof(big)); /* 50 ms, not 2.6 s */
+	assert_int_equal(r, -ETIMEDOUT);
+	shutdown(w.fd, SHUT_RDWR);
+	(void)pthread_join(thread, NULL);
+	says("silent");
+}
+
+static void peer_speaks_another(void **state)
+{
+	(void)state;
+	greets(NULL);
+	say("\x15\0\0\0\0\0\0\0", 8);
+	assert_int_equal(send_all(), -EPROTO);
+	says("unknown type 21");
+}
+
 /* Anything else is nothing that it may say while we speak. */
 static void peer_interrupts(void **state)
 {
@@ -396,6 +451,9 @@ int main(void)
 		T(peer_gave_up_and_went),
 		T(peer_went),
 		T(peer_interrupts),
+		T(peer_gave_up_halfway),
+		T(peer_trickles),
+		T(peer_speaks_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
