@@ -5,14 +5,18 @@
 # and OVMF with an unmodified guest kernel. Then what the host must see of a
 # guest's memory. One boot of the lab; nothing is timed, the limits only end
 # what hangs.
+# shellcheck disable=SC2317 # functions: called by name
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lab.sh
+. tests/e2e/lab.sh
 
 if [ -n "${SAN:-}" ]; then
 	skip "the lab's SEV" "sanitizer build: tiers 1 and 2 only"
 	finish
 fi
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	lab_whole
 	LAB_QEMU=${LAB_QEMU:-$(lab/build-qemu)/qemu-system-x86_64} || exit 1
 	export LAB_QEMU
 	if ! "$LAB_QEMU" -device help 2>&1 | grep -q '"csv-psp"'; then
@@ -20,6 +24,7 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 		finish
 	fi
 	kit=$(lab/guest) && selftests=$(lab/selftests) && lab/build-kernel >/dev/null || exit 1
+	lab_passed "the lab's SEV"
 	ours=$PWD/${BUILD:-build}/kvm-selftests
 	mkdir -p "$ours"
 	make -s -C kvm-patches/selftests OUT="$ours" "$ours/replay_test" "$ours/hostile_test" >"$TMP/make" 2>&1 || {
@@ -44,6 +49,7 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 		machine cost --cpu hygon --psp dear
 		machine "marker corrupt" --cpu amd --coherency corrupt
 	fi
+	[ "$bad" != 0 ] || lab_stamped
 	exit "$bad"
 fi
 export KIT=${KIT:-$(lab/guest)} || exit 1

@@ -65,7 +65,7 @@ linux() {
 # How many vCPUs: all of it, on both machines, with FULL=1 (make soak), else a part.
 case $maker${FULL:+-full} in
 *-full) csv='1 2 4' csv2='1 2 4' all=2 small='1 2 4' tamper=1 ;;
-hygon) csv=2 csv2='1 4' all='' small=2 tamper=1 ;;
+hygon) csv=2 csv2=4 all='' small=2 tamper=1 ;;
 *) csv='' csv2=4 all='' small='' tamper='' ;;
 esac
 

@@ -6,8 +6,11 @@
 # processor that is too slow, and with one that is lost. MACHINES names those to
 # use; LAB_KERNEL may be the kernel of `lab/build-kernel --debug`.
 # shellcheck disable=SC2153 # from outside
+# shellcheck disable=SC2317 # functions: called by name
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lab.sh
+. tests/e2e/lab.sh
 
 if [ -n "${SAN:-}" ]; then
 	skip "kvm-patches" "sanitizer build: tiers 1 and 2 only"
@@ -31,6 +34,8 @@ machine() {
 }
 
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	lab_whole
+	lab_passed kvm-patches
 	ours=$PWD/${BUILD:-build}/kvm-selftests
 	mkdir -p "$ours"
 	make -s -C kvm-patches/selftests OUT="$ours" >"$TMP/make" 2>&1 || {
@@ -48,6 +53,7 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	machine amd $t --cpu amd
 	machine slow $t --cpu hygon --psp "$TMP/slow"
 	machine lost $t --cpu hygon --psp "$TMP/lost"
+	[ "$bad" != 0 ] || lab_stamped
 	exit "$bad"
 fi
 
