@@ -177,7 +177,7 @@ static unsigned chunk(const struct wire *w, const struct iovec *from,
  */
 static int cut_short(struct wire *w, int r)
 {
-	struct wire_head h;
+	struct wire_head h = { .len = 0 };
 
 	if (!w->version || !wire_readable(w))
 		return line_error(w, r, "send");
