@@ -154,19 +154,19 @@ uint64_t mig_dirty_count(const struct mig_dirty *d, uint64_t *ret_private)
 {
 	const struct gmem *gm = &d->m->gmem;
 	bool ask = ret_private && gm->map.n_pages;
-	uint64_t n = 0, private = 0, k;
+	uint64_t n = 0, sealed = 0, k;
 	unsigned i;
 
 	for (i = 0; i < gm->n_regions; i++) {
 		for (k = 0; k < words(region_pages(d, i)); k++) {
 			n += (uint64_t)__builtin_popcountll(d->bitmap[i][k]);
 			if (ask)
-			private +=
-				count_private(gm, i, k * BITS, d->bitmap[i][k]);
+				sealed += count_private(gm, i, k * BITS,
+							d->bitmap[i][k]);
 		}
 	}
 	if (ret_private)
-		*ret_private = private;
+		*ret_private = sealed;
 	return n;
 }
 

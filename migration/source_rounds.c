@@ -53,7 +53,7 @@ static int measure_trip(struct mig_source *s)
  */
 static uint64_t long_as(const struct mig_source *s, uint64_t pages)
 {
-	return s->csv ? pages + MIN(pages, mig_source_batch(s, pages)) : 0;
+	return pages + MIN(pages, mig_source_batch(s, pages));
 }
 
 static void measure(struct mig_pace *p, uint64_t pages, uint64_t ns)
@@ -137,29 +137,19 @@ static void note_round(struct mig_source *s, uint64_t ns)
 
 /* --- rounds ------------------------------------------------------------------------- */
 
-static int send_private(struct mig_source *s)
+/* Pages of one kind, which is timed until the target has them. */
+static int send_kind(struct mig_source *s, bool sealed)
 {
-	uint64_t from = now_ns(), ns;
-	int r = mig_source_send_private(s);
+	uint64_t from = now_ns(), before = s->round_pages, pages, ns;
+	int r = sealed ? mig_source_send_private(s) : mig_source_send_shared(s);
 
-	if (r < 0 || !s->round_pages)
+	pages = s->round_pages - before;
+	if (r < 0 || (sealed && !pages))
 		return r;
 	r = sync_target(s);
 	ns = now_ns() - from;
-	measure(&s->cost.sealed, long_as(s, s->round_pages),
-		ns - MIN(ns, s->cost.trip_ns));
-	return r;
-}
-
-static int send_shared(struct mig_source *s)
-{
-	uint64_t from = now_ns(), ns, before = s->round_pages;
-	int r = mig_source_send_shared(s);
-
-	if (!r)
-		r = sync_target(s);
-	ns = now_ns() - from;
-	measure(&s->cost.plain, s->round_pages - before,
+	measure(sealed ? &s->cost.sealed : &s->cost.plain,
+		sealed ? long_as(s, pages) : pages,
 		ns - MIN(ns, s->cost.trip_ns));
 	return r;
 }
@@ -171,9 +161,9 @@ static int one_round(struct mig_source *s)
 
 	s->round_ns = now_ns();
 	s->round_pages = 0;
-	r = send_private(s);
+	r = send_kind(s, true);
 	if (!r)
-		r = send_shared(s);
+		r = send_kind(s, false);
 	log_from = now_ns();
 	if (!r)
 		r = mig_dirty_collect(&s->dirty);

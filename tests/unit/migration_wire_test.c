@@ -330,24 +330,28 @@ static int send_all(void)
 }
 
 /* It reads no more, and has said why: that is the reason, and it comes at once. */
+static void gave_up(bool gone)
+{
+	greets(NULL);
+	say("\x12\0\0\0\x04\0\0\0full", 12);
+	if (gone) {
+		close(peer);
+		peer = -1;
+	}
+	assert_int_equal(send_all(), -EREMOTEIO);
+	assert_string_equal(w.error, "the peer: full");
+}
+
 static void peer_gave_up(void **state)
 {
 	(void)state;
-	greets(NULL);
-	say("\x12\0\0\0\x04\0\0\0full", 12);
-	assert_int_equal(send_all(), -EREMOTEIO);
-	assert_string_equal(w.error, "the peer: full");
+	gave_up(false);
 }
 
 static void peer_gave_up_and_went(void **state)
 {
 	(void)state;
-	greets(NULL);
-	say("\x12\0\0\0\x04\0\0\0full", 12);
-	close(peer);
-	peer = -1;
-	assert_int_equal(send_all(), -EREMOTEIO);
-	assert_string_equal(w.error, "the peer: full");
+	gave_up(true);
 }
 
 static void peer_went(void **state)
