@@ -87,6 +87,7 @@ moves() {
 	echo "# migrate ended with $got, not $want:"
 	tail -n 5 "$TMP/move.log" "$TMP/proxy.log" 2>/dev/null | sed 's/^/# /'
 	tail -n 5 "$TMP"/[0-9].log | sed 's/^/# /'
+	tail -qn 3 "$TMP"/[0-9].out | sed 's/^/# a guest: /; $a\'
 	return 1
 }
 
