@@ -8,15 +8,18 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/lab.sh
 . tests/e2e/lab.sh
+# shellcheck source=tests/e2e/program.sh
+. tests/e2e/program.sh
 
 lab_skip "encrypted guests"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	program_lab "encrypted guests"
 	lab_ready
 	small=$(lab/build-kernel --guest)/vmlinuz || exit 1
 	seconds=1400
 	[ -z "${FULL:-}" ] || seconds=5400
 	vars=("SMALL_KERNEL=$small" "CASES=${CASES:-}" "LIMIT=${LIMIT:-}" "FULL=${FULL:-}")
-	lab_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/run --coherency count -m 5G -t "$seconds"
+	program_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/run --coherency count -m 5G -t "$seconds"
 fi
 lab_here
 LIMIT=${LIMIT:-300}

@@ -8,14 +8,17 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/lab.sh
 . tests/e2e/lab.sh
+# shellcheck source=tests/e2e/program.sh
+. tests/e2e/program.sh
 
 lab_skip "migration of encrypted guests"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	program_lab "migration of encrypted guests"
 	lab_ready
 	seconds=1200
 	[ -z "${FULL:-}" ] || seconds=3600
 	vars=("CASES=${CASES:-}" "FULL=${FULL:-}")
-	lab_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/two ${PSP:+--psp "$PSP"} --coherency count -m 3G -t "$seconds"
+	program_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/two ${PSP:+--psp "$PSP"} --coherency count -m 3G -t "$seconds"
 fi
 
 # --- two machines ---------------------------------------------------------------

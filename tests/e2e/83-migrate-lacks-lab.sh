@@ -8,12 +8,15 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/lab.sh
 . tests/e2e/lab.sh
+# shellcheck source=tests/e2e/program.sh
+. tests/e2e/program.sh
 
 lab_skip "receivers of encrypted guests that lack something"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	program_lab "receivers of encrypted guests that lack something"
 	lab_ready
 	vars=()
-	lab_hosts "${CPUS:-hygon}" lab/run --coherency count -m 3G -t 900
+	program_hosts "${CPUS:-hygon}" lab/run --coherency count -m 3G -t 900
 fi
 lab_here
 # A cgroup of its own shows how many ASIDs are in use.

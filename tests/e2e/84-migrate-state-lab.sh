@@ -7,12 +7,15 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/lab.sh
 . tests/e2e/lab.sh
+# shellcheck source=tests/e2e/program.sh
+. tests/e2e/program.sh
 
 lab_skip "migration of a vCPU's state on a real KVM"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	program_lab "migration of a vCPU's state on a real KVM"
 	lab_ready
 	vars=()
-	lab_hosts "${CPUS:-hygon}" lab/run -m 2G -t 1200
+	program_hosts "${CPUS:-hygon}" lab/run -m 2G -t 1200
 fi
 # shellcheck source=tests/e2e/migrate.sh
 . tests/e2e/migrate.sh

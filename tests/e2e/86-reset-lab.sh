@@ -9,13 +9,16 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/lab.sh
 . tests/e2e/lab.sh
+# shellcheck source=tests/e2e/program.sh
+. tests/e2e/program.sh
 
 lab_skip "resets of encrypted guests"
 if [ -z "${CSVVMM_IN_LAB:-}" ]; then
+	program_lab "resets of encrypted guests"
 	lab_ready
 	small=${SMALL_KERNEL:-$(lab/build-kernel --guest)/vmlinuz} || exit 1
 	vars=("SMALL_KERNEL=$small" "RESETS=${RESETS:-2}" "LIVES=${LIVES:-20}" "FULL=${FULL:-}" "CASES=${CASES:-}" "LIMIT=${LIMIT:-}")
-	lab_hosts "${CPUS:-hygon amd}" lab/run --coherency "${COHERENCY:-corrupt}" -m 4G -t "${SECONDS_MAX:-1400}"
+	program_hosts "${CPUS:-hygon amd}" lab/run --coherency "${COHERENCY:-corrupt}" -m 4G -t "${SECONDS_MAX:-1400}"
 fi
 lab_here
 LIMIT=${LIMIT:-300} wait_looks=$((LIMIT * 20))
