@@ -400,7 +400,9 @@ rounds() {
 	[ "$(find "/proc/${host_pid[1]}/fd" | wc -l)" -eq "$fds" ] || { echo "# descriptors"; bad=1; }
 	# Of the same pages, as far as the allocator keeps them: a leak of the buffers would be MiB a round. The address sanitizer's
 	# goes up and down by two MiB.
-	[ "$(rss 1)" -le $((rss + ${SAN:+3 *} 2048)) ] || { echo "# resident: $rss, now $(rss 1) KiB"; bad=1; }
+	more=2048
+	[ -z "${SAN:-}" ] || more=6144
+	[ "$(rss 1)" -le $((rss + more)) ] || { echo "# resident: $rss, now $(rss 1) KiB"; bad=1; }
 	return "$bad"
 }
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/${host_pid[1]}/status"; }
