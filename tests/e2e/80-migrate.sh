@@ -392,7 +392,7 @@ done
 
 # rounds N: moves that are cancelled, in different phases
 rounds() {
-	local i fds rss at=(T:answer T:ready T:synced S:stopped T:prepared) bad=0
+	local i fds rss more at=(T:answer T:ready T:synced S:stopped T:prepared) bad=0
 	for ((i = 0; i < $1; i++)); do
 		cancelled "${at[i % 5]}" || bad=1
 		[ $i -ne 4 ] || { fds=$(find "/proc/${host_pid[1]}/fd" | wc -l); rss=$(rss 1); }
