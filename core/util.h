@@ -23,6 +23,12 @@
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12
 
+/* The one between the two others */
+static inline uint64_t median3(uint64_t a, uint64_t b, uint64_t c)
+{
+	return MAX(MIN(a, b), MIN(MAX(a, b), c));
+}
+
 static inline uint64_t align_up(uint64_t v, uint64_t to)
 {
 	return (v + to - 1) & ~(to - 1);

@@ -11,6 +11,9 @@
  *
  * A round sends what is dirty. What the guest writes meanwhile is dirty again, and
  * one round later less, we hope. If not, the vCPUs are slowed down step by step.
+ * Where it could stop already, rounds go on as long as each leaves less than half of
+ * it and pages are what the guest would wait for: they are short ones, and tell what
+ * pages take that the target has already, unlike those of the first round.
  *
  * Each round ends when the target has taken in all of it, so its time is that of
  * the whole way. The downtime is predicted from such times of this very attempt:
@@ -40,10 +43,17 @@ static int sync_target(struct mig_source *s)
 
 static int measure_trip(struct mig_source *s)
 {
-	uint64_t from = now_ns();
-	int r = sync_target(s);
+	uint64_t took[3] = { 0 };
+	size_t i;
+	int r = 0;
 
-	s->cost.trip_ns = now_ns() - from;
+	for (i = 0; i < ARRAY_SIZE(took) && !r; i++) {
+		uint64_t from = now_ns();
+
+		r = sync_target(s);
+		took[i] = now_ns() - from;
+	}
+	s->cost.trip_ns = median3(took[0], took[1], took[2]);
 	return r;
 }
 
@@ -198,6 +208,17 @@ static bool short_enough(const struct mig_source *s)
 	       (fixed > s->opts.downtime_ns && (all - fixed) * 4 <= fixed);
 }
 
+/* Is what would be saved worth one more round? Not if time for all of it runs out. */
+static bool worth_another(const struct mig_source *s, uint64_t before)
+{
+	uint64_t all = s->progress.predicted_ns;
+	uint64_t pages = all - MIN(all, fixed_ns(s));
+
+	return s->progress.remaining * 2 <= before && pages * 4 > all &&
+	       (!s->opts.max_ns ||
+		(now_ns() - s->start_ns + all) * 2 < s->opts.max_ns);
+}
+
 int mig_source_rounds(struct mig_source *s)
 {
 	uint64_t before = mig_dirty_count(&s->dirty, NULL), left;
@@ -212,7 +233,7 @@ int mig_source_rounds(struct mig_source *s)
 	while (!r) {
 		r = one_round(s);
 		left = s->progress.remaining;
-		if (!r && short_enough(s))
+		if (!r && short_enough(s) && !worth_another(s, before))
 			return 0;
 		if (!r)
 			r = mig_source_poll(s);

@@ -17,7 +17,7 @@ if [ -z "${CSVVMM_IN_LAB:-}" ]; then
 	lab_ready
 	seconds=1200
 	[ -z "${FULL:-}" ] || seconds=3600
-	vars=("CASES=${CASES:-}" "FULL=${FULL:-}")
+	vars=("CASES=${CASES:-}" "FULL=${FULL:-}" "KIND=${KIND:-}")
 	program_hosts "${CPUS:-hygon ${FULL:+amd}}" lab/two ${PSP:+--psp "$PSP"} --coherency count -m 3G -t "$seconds"
 fi
 
@@ -473,9 +473,9 @@ case_resets_linux() {
 	check "resets: no guest and no ASID is left on A and B" nothing_left
 }
 
-# For `make bench`: one move of a CSV2 guest, and what A's security processor did for it; a line "number KEY VALUE" each.
+# For `make bench`: one move of a CSV2 guest (or KIND), and what A's security processor did for it; a line "number KEY VALUE" each.
 case_numbers() {
-	toml csv2 2
+	toml "${KIND:-csv2}" 2
 	check "numbers: a guest at work on A" begins
 	waits B
 	python3 tests/e2e/sev.py counts >"$TMP/before"
