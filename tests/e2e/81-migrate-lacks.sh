@@ -62,11 +62,9 @@ nobody_kvm() {
 	mkdir -m 777 "$TMP/s3"
 	chmod 711 "$TMP"
 	chmod 666 "$TMP/2.out"
-	CSVVMM_STATE_DIR=$TMP/s3/state setpriv --reuid 65534 --regid 65534 --clear-groups \
-		"$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/2.toml" >"$TMP/2.log" 2>&1 </dev/null &
-	host_pid[2]=$!
-	wait_for printed "$TMP/2.log" "waiting for guest m at port"
-	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/2.log")
+	CSVVMM_STATE_DIR=$TMP/s3/state awaits "$TMP/2.log" setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/2.toml"
+	host_pid[2]=$receiver
 	refused "('csvvmm doctor' says what to do): Permission denied" && [ "$(lines 2)" -eq 0 ] && host_ended 2 1 || ok=1
 	rm -rf "$TMP/s3"
 	chmod 700 "$TMP"
@@ -84,17 +82,15 @@ fi
 room() {
 	local status
 	: >"$TMP/2.out"
-	: >"$TMP/2.log"
-	(ulimit -v "$1" && CSVVMM_STATE_DIR=$TMP/s2 exec "$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/2.toml") \
-		>"$TMP/2.log" 2>&1 </dev/null &
-	host_pid[2]=$!
-	wait_for eval 'printed "$TMP/2.log" "waiting for guest m at port" || gone ${host_pid[2]}' || return 2
-	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/2.log")
-	if [ -z "$port" ]; then
+	# shellcheck disable=SC2016 # for that shell
+	if ! CSVVMM_STATE_DIR=$TMP/s2 awaits "$TMP/2.log" bash -c 'ulimit -v "$1" && shift && exec "$@"' - "$1" \
+		"$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/2.toml"; then
 		echo "# $1 KiB: $(tail -n 1 "$TMP/2.log")"
-		wait "${host_pid[2]}"
+		kill "$receiver" 2>/dev/null
+		wait "$receiver"
 		return 1
 	fi
+	host_pid[2]=$receiver
 	move 1
 	status=$?
 	echo "# $1 KiB: $status: $(tail -n 1 "$TMP/move.log")"

@@ -33,16 +33,6 @@ files() {
 }
 files 2>"$TMP/openssl.log" || { tail "$TMP/openssl.log"; exit 1; }
 
-# serve OPTION...: host 2 waits; $port
-serve() {
-	: >"$TMP/2.out"
-	: >"$TMP/2.log"
-	CSVVMM_STATE_DIR=$TMP/s2 "$CSVVMM" receive --listen 127.0.0.1:0 "$@" "$TMP/2.toml" >"$TMP/2.log" 2>&1 </dev/null &
-	host_pid[2]=$!
-	wait_for printed "$TMP/2.log" "waiting for guest m at port"
-	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/2.log")
-}
-
 # try STATUS OPTION...: host 1 sends it to $port
 try() {
 	local want=$1 got trust=()
@@ -65,7 +55,7 @@ over() {
 	local ok=0
 	host 1 && host 2
 	source_up 1 || return 1
-	serve $1
+	serve 2 $1
 	try 0 $2 && went 2 && host_ended 1 15 || ok=1
 	has "$TMP/move.log" "of CPU time for the line" || ok=1
 	kill_host 2 || ok=1
@@ -76,7 +66,7 @@ over() {
 # shellcheck disable=SC2086
 refused() {
 	local ok=0
-	serve $1
+	serve 2 $1
 	try 1 $2 || ok=1
 	says "$TMP/2.log" "$3" && says "$TMP/move.log" "$4" || ok=1
 	[ "$(wc -l <"$TMP/move.log")" -eq 1 ] || { echo "# not one line:"; sed 's/^/# /' "$TMP/move.log"; ok=1; }
@@ -121,7 +111,7 @@ check "TLS to who has none" refused --insecure "--psk $K" "refused: it speaks TL
 # shellcheck disable=SC2086
 distrusted() {
 	local ok=0
-	serve $1
+	serve 2 $1
 	try 1 $2 || ok=1
 	says "$TMP/move.log" "$3" || ok=1
 	says "$TMP/2.log" "refused: it refuses us" || ok=1
@@ -166,7 +156,7 @@ knocks() {
 	return $ok
 }
 
-serve --psk "$K"
+serve 2 --psk "$K"
 check "HTTP" stranger "it speaks HTTP" < <(printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
 check "nothing known" stranger "it does not speak TLS" < <(head -c 3000 /dev/zero | tr '\0' '\001')
 check "our own protocol without TLS" stranger "it does not use TLS" < <(printf 'csvvmm hello 1\r\nCSVVMMIG')
@@ -181,7 +171,7 @@ check "... which reached a VMM, and the strangers did not" \
 exec {loris}>&-
 kill "${host_pid[2]}"
 wait "${host_pid[2]}"
-serve --tls "$TMP/a"
+serve 2 --tls "$TMP/a"
 check "TLS without a certificate" knocks "it shows no certificate" -tls1_3
 exec {loris}<>"/dev/tcp/127.0.0.1/$port"
 printf '\x16\x03' >&"$loris"
@@ -265,7 +255,7 @@ peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
 was_asan=${ASAN_OPTIONS-}
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
 host 2
-serve --psk "$K"
+serve 2 --psk "$K"
 listener=$(helper_of "${host_pid[2]}")
 was=$(peak "$listener")
 flood "${FLOOD:-400}"
@@ -298,7 +288,7 @@ kill_host 1
 memory=128M cmdline="hot=2000"
 host 1 && host 2
 source_up 1
-serve --psk "$K"
+serve 2 --psk "$K"
 CSVVMM_STATE_DIR=$TMP/s1 "$CSVVMM" migrate --psk "$K" --bandwidth 50K m "127.0.0.1:$port" >"$TMP/move.log" 2>&1 </dev/null &
 mover=$!
 under_way() { [ "$(json 1 '.migration.pages')" -gt 0 ]; }

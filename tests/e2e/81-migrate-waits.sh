@@ -64,13 +64,11 @@ host_ended 3 13
 check "then it waits on" row "$first" waiting "  port $port"
 sed 's/^name = "m"/name = "n"/' "$TMP/2.toml" >"$TMP/4.toml"
 another() {
-	local pid
-	CSVVMM_STATE_DIR=$TMP/s2 "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/4.toml" >"$TMP/4.log" 2>&1 </dev/null &
-	pid=$!
-	wait_for printed "$TMP/4.log" "waiting for guest n at port"
-	local r=$?
-	kill "$pid"
-	wait "$pid"
+	local port r
+	CSVVMM_STATE_DIR=$TMP/s2 awaits "$TMP/4.log" "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/4.toml"
+	r=$?
+	kill "$receiver"
+	wait "$receiver"
 	[ $? -eq 16 ] && return $r
 }
 check "one for another name may wait" another
@@ -79,11 +77,7 @@ not_its_own() {
 	local r=0 log
 	host 5
 	sed -i 's/^name = "m"/name = "n"/' "$TMP/5.toml"
-	: >"$TMP/5.log" # (of the last time)
-	CSVVMM_STATE_DIR=$TMP/s5 "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/5.toml" >"$TMP/5.log" 2>&1 </dev/null &
-	host_pid[5]=$!
-	wait_for printed "$TMP/5.log" "waiting for guest n at port" || return 1
-	port=$(sed -n 's/.*waiting for guest n at port //p' "$TMP/5.log")
+	target_up 5 || return 1
 	moves 17 1 "$@" && stayed 1 || r=1
 	for log in move 5; do
 		[ "$(grep -caE "name: the guest is ['\"]m['\"], the target waits for ['\"]n['\"]" "$TMP/$log.log")" -eq 1 ] || { sed "s/^/# $log: /" "$TMP/$log.log"; r=1; }

@@ -141,11 +141,7 @@ check "row 20: an older session, and the pages of this one" bad "BAD_MEASUREMENT
 
 # another FILE RECORD: of guest n, with a key of its own, from the same host to a place that is there for it
 another() {
-	: >"$TMP/3.log" # or the last one's port may be seen
-	CSVVMM_STATE_DIR=$TMP/s3 "$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/3.toml" >"$TMP/3.log" 2>&1 </dev/null &
-	host_pid[3]=$!
-	wait_for printed "$TMP/3.log" "waiting for guest n at port"
-	port=$(sed -n 's/.*waiting for guest n at port //p' "$TMP/3.log")
+	target_up 3 --once
 	via "$2" keep "$TMP/$1"
 	at 4 migrate --insecure --root model n "127.0.0.1:$port" >"$TMP/n.log" 2>&1 </dev/null
 	off

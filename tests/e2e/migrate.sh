@@ -41,18 +41,31 @@ source_up() {
 	wait_for counts "$1" 5
 }
 
-# target_up N [OPTION...]: host N waits for it; $port
-target_up() {
-	local n=$1
+# awaits FILE COMMAND...: the command is a csvvmm receive that goes on, FILE its log; $port and $receiver, its process.
+# Return: has it got a port?
+awaits() {
+	local log=$1
+	shift
+	: >"$log" # now, not when the child gets to it: the last one's port may be there
+	"$@" >"$log" 2>&1 </dev/null &
+	receiver=$!
+	wait_for eval 'printed "$log" "waiting for guest" || gone "$receiver"'
+	port=$(sed -n 's/.*waiting for guest .* at port //p' "$log")
+	[ -n "$port" ]
+}
+
+# serve N OPTION...: host N waits for it on a line that the options tell; $port
+serve() {
+	local n=$1 ok=0
 	shift
 	: >"$TMP/$n.out"
-	: >"$TMP/$n.log"
-	CSVVMM_STATE_DIR=$TMP/s$n "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$@" "$TMP/$n.toml" \
-		>"$TMP/$n.log" 2>&1 </dev/null &
-	host_pid[$n]=$!
-	wait_for printed "$TMP/$n.log" "waiting for guest m at port"
-	port=$(sed -n 's/.*waiting for guest m at port //p' "$TMP/$n.log")
+	CSVVMM_STATE_DIR=$TMP/s$n awaits "$TMP/$n.log" "$CSVVMM" receive --listen 127.0.0.1:0 "$@" "$TMP/$n.toml" || ok=1
+	host_pid[$n]=$receiver
+	return $ok
 }
+
+# target_up N [OPTION...]: host N waits for it; $port
+target_up() { serve "$1" --insecure "${@:2}"; }
 
 # via RECORD ACTION...: the line goes through the proxy; $port is the proxy's
 via() {
