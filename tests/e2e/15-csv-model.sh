@@ -135,7 +135,8 @@ fi
 
 # --- launch ------------------------------------------------------------------
 
-expect "configs/csv2-model.toml runs" 0 "$TMP/out" "$CSVVMM" run configs/csv2-model.toml
+sed "s|\"\.\./build/|\"$(realpath "$BUILD")/|" configs/csv2-model.toml >"$TMP/configs-model.toml" # of this build
+expect "configs/csv2-model.toml runs" 0 "$TMP/out" "$CSVVMM" run "$TMP/configs-model.toml"
 check "it says so" has "$TMP/out" SUCCESS
 check "the model says that it protects nothing" has "$TMP/out" "PROTECTS NOTHING"
 
