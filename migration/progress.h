@@ -11,7 +11,7 @@
  * MIG_PAGES	  pages are on their way, the guest runs at the source
  * MIG_STOPPED	  the guest stands still, the rest is on its way
  * MIG_COMMITTING the source has said "run", the target has not answered
- * MIG_MOVED	  the guest runs at the target (checked: it could)
+ * MIG_MOVED	  the guest runs at the target
  * MIG_FAILED	  it goes on at the source
  * MIG_REFUSED	  the same, and nothing was changed
  * MIG_CANCELLED  the same, as somebody wished
@@ -19,6 +19,8 @@
  *		  stands still until the operator decides
  * MIG_STUCK	  it was not sent, and the guest can't go on here: it stands still
  *		  until the operator has mended that, and says so
+ * MIG_POSSIBLE	  only checked: it could; nothing was changed
+ * MIG_ENDED	  it was not sent, and meanwhile the guest has ended at the source
  */
 enum mig_phase {
 	MIG_NONE,
@@ -32,6 +34,8 @@ enum mig_phase {
 	MIG_CANCELLED,
 	MIG_IN_DOUBT,
 	MIG_STUCK,
+	MIG_POSSIBLE,
+	MIG_ENDED,
 	MIG_PHASES
 };
 

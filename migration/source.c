@@ -36,6 +36,8 @@ static const char *const phase_name[MIG_PHASES] = {
 	[MIG_CANCELLED] = "cancelled",
 	[MIG_IN_DOUBT] = "in doubt",
 	[MIG_STUCK] = "stuck",
+	[MIG_POSSIBLE] = "possible",
+	[MIG_ENDED] = "ended",
 };
 
 const char *mig_phase_name(enum mig_phase phase)
@@ -266,8 +268,11 @@ static int commit(struct mig_source *s)
 	/* Nobody can call it off any more. */
 	s->wire.wake_fd = -1;
 	r = wire_send(&s->wire, WIRE_COMMIT, NULL, 0);
+	/* All of the answer, not each byte: the guest stands still. */
+	s->wire.until_ns = now_ns() + s->opts.stall_ns;
 	if (!r)
 		r = mig_source_expect(s, WIRE_RUNNING, &h);
+	s->wire.until_ns = 0;
 	if (r == -EREMOTEIO)
 		s->committed = false;
 	if (r < 0)
@@ -381,7 +386,7 @@ static enum mig_phase end_phase(struct mig_source *s, enum mig_phase at, int r)
 
 enum mig_phase mig_source_run(struct mig_source *s, int fd)
 {
-	enum mig_phase end = MIG_MOVED;
+	enum mig_phase end = s->opts.check_only ? MIG_POSSIBLE : MIG_MOVED;
 	size_t i;
 	int r = 0;
 

@@ -286,6 +286,11 @@ static int on_end(struct mig_target *t, struct wire_head *h)
 	if (r < 0)
 		return r;
 	t->ended = true;
+	if (get_le64(raw + 8) != t->n_vcpus)
+		return wire_fail(&t->wire, -EPROTO,
+				 "record \"end\": %llu vCPUs, not %u",
+				 (unsigned long long)get_le64(raw + 8),
+				 t->n_vcpus);
 	if (get_le64(raw) != t->pages)
 		return wire_fail(&t->wire, -EPROTO,
 				 "record \"end\": %llu pages were sent, %llu came",

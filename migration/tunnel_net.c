@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,6 +30,14 @@ static bool split_ok(const char *from, size_t len, char *to, size_t size)
 	return true;
 }
 
+/* getaddrinfo() takes any number, and what is left of it is another port. */
+static bool port_ok(const char *port)
+{
+	return !port[strspn(port, "0123456789")]
+		       ? strtoul(port, NULL, 10) <= UINT16_MAX
+		       : port[0] != '-' && port[0] != '+';
+}
+
 int tunnel_address(const char *text, char *ret_host, size_t host_size,
 		   char *ret_port, size_t port_size)
 {
@@ -47,7 +56,8 @@ int tunnel_address(const char *text, char *ret_host, size_t host_size,
 		return -EINVAL; /* an IPv6 address needs brackets */
 	}
 	if (!split_ok(host, len, ret_host, host_size) ||
-	    !split_ok(colon + 1, strlen(colon + 1), ret_port, port_size))
+	    !split_ok(colon + 1, strlen(colon + 1), ret_port, port_size) ||
+	    !port_ok(ret_port))
 		return -EINVAL;
 	return 0;
 }

@@ -373,8 +373,10 @@ void control_release(struct control *ctl)
 {
 	if (!ctl)
 		return;
-	if (ctl->lock_fd >= 0)
-		state_release(ctl->dirfd, ctl->name);
+	if (ctl->lock_fd >= 0 &&
+	    !state_release(ctl->dirfd, ctl->lock_fd, ctl->name))
+		log_warn("guest %s: it is in doubt where it runs, and not started here before 'csvvmm migrate --decide' says that",
+			 ctl->name);
 	util_close(&ctl->spare_fd);
 	util_close(&ctl->lock_fd);
 	util_close(&ctl->dirfd);

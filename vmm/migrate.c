@@ -175,9 +175,11 @@ static void log_end(const struct vm_migration *g)
 	const char *why = g->s.progress.why;
 
 	if (g->end == MIG_MOVED)
-		log_info(g->s.opts.check_only
-				 ? "migration: could be done; nothing was changed"
-				 : "migration: the guest runs at the target");
+		log_info("migration: the guest runs at the target");
+	else if (g->end == MIG_POSSIBLE)
+		log_info("migration: could be done; nothing was changed");
+	else if (g->end == MIG_ENDED)
+		log_info("migration: over: the guest has ended");
 	else if (g->end == MIG_IN_DOUBT)
 		log_err("migration: %s; the guest stands still: see whether it runs at the target, then 'csvvmm migrate --decide'",
 			why);
@@ -209,10 +211,15 @@ static void *migration_main(void *arg)
 	g->end = mig_source_run(&g->s, g->fd[MIGRATE_LINE]);
 	pthread_mutex_lock(&vm->m.lock);
 	g->over = true;
+	if (vm->m.end != END_NONE &&
+	    (g->end == MIG_FAILED || g->end == MIG_CANCELLED)) {
+		g->end = MIG_ENDED;
+		mig_source_decided(&g->s, g->end);
+	}
 	log_end(g);
 	tell(g);
 	close_fds(g);
-	if (g->end == MIG_MOVED && !g->s.opts.check_only)
+	if (g->end == MIG_MOVED)
 		machine_end(&vm->m, END_MOVED);
 	pthread_mutex_unlock(&vm->m.lock);
 	return NULL;

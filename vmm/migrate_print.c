@@ -75,6 +75,7 @@ int migrate_print_end(const json_t *m, const char *name, const char *where,
 		int status;
 	} ends[] = {
 		{ "moved", NULL, EXIT_OK },
+		{ "possible", NULL, EXIT_OK },
 		{ "refused", "refused; nothing was changed", EXIT_REFUSED },
 		{ "cancelled", "cancelled; the guest goes on here",
 		  EXIT_CANCELLED },
@@ -85,6 +86,7 @@ int migrate_print_end(const json_t *m, const char *name, const char *where,
 		  "the guest stands still; see whether it runs at the target, then 'csvvmm migrate --decide'",
 		  EXIT_IN_DOUBT },
 		{ "failed", "failed; the guest goes on here", EXIT_FAILED },
+		{ "ended", "not moved; the guest has ended here", EXIT_FAILED },
 	};
 	size_t i;
 

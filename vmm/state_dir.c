@@ -181,6 +181,15 @@ static bool journal_in_doubt(int fd)
 	return pread(fd, text, sizeof(text) - 1, 0) > 0 && strstr(text, DOUBT);
 }
 
+static void state_remove_file(int dirfd, const char *name, const char *suffix)
+{
+	char file[STATE_FILE_MAX];
+
+	state_file(file, name, suffix);
+	if (unlinkat(dirfd, file, 0) < 0 && errno != ENOENT)
+		log_debug("cannot remove %s: errno %d", file, errno);
+}
+
 int state_journal_forget(int dirfd, const char *name)
 {
 	auto_fd int fd = state_lock_open(dirfd, name, O_RDWR);
@@ -193,7 +202,8 @@ int state_journal_forget(int dirfd, const char *name)
 		return r == -ESTALE ? -EEXIST : r;
 	if (!journal_in_doubt(fd))
 		return -ENOENT;
-	state_release(dirfd, name);
+	state_remove_file(dirfd, name, ".sock");
+	state_remove_file(dirfd, name, ".lock");
 	return 0;
 }
 
@@ -231,19 +241,13 @@ int state_claim(int dirfd, const char *name)
 	return fd;
 }
 
-static void state_remove_file(int dirfd, const char *name, const char *suffix)
-{
-	char file[STATE_FILE_MAX];
-
-	state_file(file, name, suffix);
-	if (unlinkat(dirfd, file, 0) < 0 && errno != ENOENT)
-		log_debug("cannot remove %s: errno %d", file, errno);
-}
-
-void state_release(int dirfd, const char *name)
+bool state_release(int dirfd, int lock_fd, const char *name)
 {
 	state_remove_file(dirfd, name, ".sock");
+	if (journal_in_doubt(lock_fd))
+		return false;
 	state_remove_file(dirfd, name, ".lock");
+	return true;
 }
 
 int state_claimed_file(int dirfd, const char *name, const char *suffix)

@@ -39,8 +39,14 @@ int state_journal(int lock_fd, const char *phase);
  * NAME runs; -ENOENT: there is none; -errno */
 int state_journal_forget(int dirfd, const char *name);
 
-/* Remove the files of a claimed name; before its descriptor is closed. */
-void state_release(int dirfd, const char *name);
+/**
+ * state_release() - Remove the files of a claimed name
+ * @lock_fd:	state_claim()'s descriptor, closed only after this
+ *
+ * A journal that says "in doubt" outlives its VMM, however that ends: the lock file
+ * stays, for state_claim() and state_journal_forget(). Return: is it gone?
+ */
+bool state_release(int dirfd, int lock_fd, const char *name);
 
 /* The same for a file of another suffix, without a word in it. state_claimed_file():
  * return: a descriptor of it while another process has it, -ENOENT, or -errno */

@@ -45,6 +45,7 @@ source_up 1
 target_up 2
 check "--check: it could" moves 0 1 --check
 check "and nothing was changed" stayed 1
+check "nor says its status that it moved" [ "$(json 1 .migration.phase)" = possible ]
 check "and told so on both sides" has "$TMP/2.log" "the source has seen that the guest could come"
 check "the next one may come to the same port, at 4 MiB/s" moves 0 1 --bandwidth 4M --json
 check "the guest is there" went 2
@@ -276,6 +277,18 @@ check "row 9: it panics" ends panic 10
 check "row 9: it dies of a triple fault" ends triple 11
 check "row 9: it reboots" ends reboot 12
 cmdline=
+# killed_meanwhile: nobody is told that it goes on
+killed_meanwhile() {
+	host 1 && host 2
+	source_up 1
+	target_up 2 --once
+	via T:ready run "CSVVMM_STATE_DIR=$TMP/s1 $CSVVMM kill m >$TMP/kill 2>&1"
+	moves 1 1
+	local r=$?
+	off
+	host_ended 1 13 && host_ended 2 16 && has "$TMP/move.log" "the guest has ended here" && ! printed "$TMP/move.log" "goes on" && return $r
+}
+check "row 9: its operator ends it" killed_meanwhile
 
 # --- row 12, 23: refused by name -----------------------------------------------------
 

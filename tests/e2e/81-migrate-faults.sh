@@ -155,6 +155,14 @@ for type in none csv2; do
 	check "row 4: it is not started again unasked" not_again
 	check "row 4: the operator says where it is" at 1 migrate --decide=there m
 	kill_host 2
+	host 1 && host 2
+	source_up 1
+	check "row 1, 4: $type: in doubt, and the source is told to end" eval 'in_doubt T:running cut && kill -TERM "${host_pid[1]}" && host_ended 1 13'
+	off
+	check "row 4: the target runs it" went 2
+	check "row 4: it is not started again unasked" not_again
+	check "row 4: the operator says where it is" at 1 migrate --decide=there m
+	kill_host 2
 done
 check "nothing is left behind" all_clean
 finish

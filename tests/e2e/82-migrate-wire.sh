@@ -63,6 +63,7 @@ check "row 17: the machine twice" bad "twice" S:machine dup
 check "row 17: devices before the machine" bad 'before "machine"' S:machine swap
 check "row 17: pages that are missing" bad "pages were sent" S:plain-pages drop
 check "row 17: pages that come twice" bad "pages were sent" S:plain-pages dup
+check "row 17: an end of more vCPUs than there are" bad 'record "end": 77 vCPUs, not 2' S:end set 16 4d00000000000000
 check "row 17: no machine" bad 'before "machine"' S:machine drop
 check "row 17: an end before the stop" bad "not now" S:stopped drop
 check "row 17: commit too early" bad 'record "commit"' S:vCPU insert 16

@@ -302,11 +302,21 @@ static void test_claim(void **state)
 	assert_int_equal(state_running(fx.dirfd, NAME), 0);
 	b = state_claim(fx.dirfd, NAME);
 	assert_true(b >= 0);
-	state_release(fx.dirfd, NAME);
+	assert_int_equal(state_journal(b, "moved"), 0);
+	assert_true(state_release(fx.dirfd, b, NAME));
 	(void)close(b);
 	assert_int_equal(state_running(fx.dirfd, NAME), 0);
 	assert_int_equal(faccessat(fx.dirfd, NAME ".lock", F_OK, 0), -1);
 	assert_int_equal(state_claim(fx.dirfd, "../x"), -EINVAL);
+	/* In doubt: an orderly end does not forget it either. */
+	a = state_claim(fx.dirfd, NAME);
+	assert_true(a >= 0);
+	assert_int_equal(state_journal(a, "committing"), 0);
+	assert_false(state_release(fx.dirfd, a, NAME));
+	(void)close(a);
+	assert_int_equal(state_claim(fx.dirfd, NAME), -EUCLEAN);
+	assert_int_equal(state_journal_forget(fx.dirfd, NAME), 0);
+	assert_int_equal(faccessat(fx.dirfd, NAME ".lock", F_OK, 0), -1);
 }
 
 /* A lock on a file that has lost its name protects nothing. */

@@ -1055,9 +1055,12 @@ static void test_address(void **state)
 		{ "[fe80::1]:7", "fe80::1", "7" },
 		{ ":9", "", "9" },
 		{ "[]:9", "", "9" },
+		{ "a:65535", "a", "65535" },
+		{ "a:x-y", "a", "x-y" },
 	};
 	static const char *const bad[] = { "",	     "host",  "host:", "a:b:c",
-					   "[::1:5", "::1:5", "[:5" };
+					   "[::1:5", "::1:5", "[:5",  "a:65536",
+					   "a:-1",   "a:+5" };
 	char host[16], port[6];
 	unsigned i;
 
