@@ -1058,9 +1058,10 @@ static void test_address(void **state)
 		{ "a:65535", "a", "65535" },
 		{ "a:x-y", "a", "x-y" },
 	};
-	static const char *const bad[] = { "",	     "host",  "host:", "a:b:c",
-					   "[::1:5", "::1:5", "[:5",  "a:65536",
-					   "a:-1",   "a:+5" };
+	static const char *const bad[] = {
+		"",	 "host", "host:",   "a:b:c", "[::1:5",
+		"::1:5", "[:5",	 "a:65536", "a:-1",  "a:+5"
+	};
 	char host[16], port[6];
 	unsigned i;
 
