@@ -98,10 +98,14 @@ doubts() {
 		off
 	done
 	kill_host 1
-	for action in cut stall; do
+	for action in cut stall drip; do
 		host 1 && host 2
 		source_up 1
-		check "row 4: $type: $action at T:running: in doubt" in_doubt T:running $action
+		if [ $action = drip ]; then
+			check "row 4: $type: T:running comes byte by byte: in doubt" dripped
+		else
+			check "row 4: $type: $action at T:running: in doubt" in_doubt T:running $action
+		fi
 		check "row 4: the target runs it; the operator ends the source" there
 		off
 	done
@@ -119,6 +123,42 @@ journal() {
 not_again() {
 	at 1 run "$TMP/1.toml" >"$TMP/again.log" 2>&1 </dev/null
 	[ $? -eq 1 ] && has "$TMP/again.log" "was moving to another host when its VMM ended"
+}
+
+# dripped: the target's "running" comes byte by byte, none of them late: the source waits for all of it no longer than for one
+dripped() {
+	local ok=0 relay
+	target_up 2 --once --stall 5
+	via T:running run "touch $TMP/drip"
+	python3 - "$port" "$TMP/drip" >"$TMP/relay.log" 2>&1 <<-'END' &
+		import os, socket, sys, threading, time
+		listener = socket.create_server(("127.0.0.1", 0))
+		print("port %d" % listener.getsockname()[1], flush=True)
+		source = listener.accept()[0]
+		target = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+
+		def up():
+		    while data := source.recv(1 << 16):
+		        target.sendall(data)
+		    target.shutdown(socket.SHUT_WR)
+
+		threading.Thread(target=up, daemon=True).start()
+		while data := target.recv(1 << 16):
+		    if not os.path.exists(sys.argv[2]):
+		        source.sendall(data)
+		        continue
+		    for byte in data:
+		        time.sleep(0.7)
+		        source.sendall(bytes([byte]))
+	END
+	relay=$!
+	wait_for printed "$TMP/relay.log" "port "
+	port=$(sed -n 's/^port //p' "$TMP/relay.log")
+	moves 19 1 --stall 2 && quiet 1 || ok=1
+	kill "$relay" 2>/dev/null
+	wait "$relay"
+	rm -f "$TMP/drip" "$TMP/relay.log"
+	return "$ok"
 }
 
 for type in none csv2; do
