@@ -43,6 +43,7 @@ type=none cmdline="hot=40"
 host 1 && host 2
 source_up 1
 target_up 2
+check "it is told which guest is waited for" printed "$TMP/2.log" "waiting for guest m at port $port"
 check "--check: it could" moves 0 1 --check
 check "and nothing was changed" stayed 1
 check "nor says its status that it moved" [ "$(json 1 .migration.phase)" = possible ]

@@ -86,9 +86,10 @@ room() {
 	if ! CSVVMM_STATE_DIR=$TMP/s2 awaits "$TMP/2.log" bash -c 'ulimit -v "$1" && shift && exec "$@"' - "$1" \
 		"$CSVVMM" receive --once --listen 127.0.0.1:0 --insecure "$TMP/2.toml"; then
 		echo "# $1 KiB: $(tail -n 1 "$TMP/2.log")"
-		kill "$receiver" 2>/dev/null
+		status=1
+		gone "$receiver" || { kill "$receiver"; status=2; }
 		wait "$receiver"
-		return 1
+		return $status
 	fi
 	host_pid[2]=$receiver
 	move 1

@@ -67,6 +67,7 @@ another() {
 	local port r
 	CSVVMM_STATE_DIR=$TMP/s2 awaits "$TMP/4.log" "$CSVVMM" receive --listen 127.0.0.1:0 --insecure "$TMP/4.toml"
 	r=$?
+	printed "$TMP/4.log" "waiting for guest n at port $port" || r=1
 	kill "$receiver"
 	wait "$receiver"
 	[ $? -eq 16 ] && return $r
@@ -77,7 +78,7 @@ not_its_own() {
 	local r=0 log
 	host 5
 	sed -i 's/^name = "m"/name = "n"/' "$TMP/5.toml"
-	target_up 5 || return 1
+	target_up 5 && printed "$TMP/5.log" "waiting for guest n at port $port" || return 1
 	moves 17 1 "$@" && stayed 1 || r=1
 	for log in move 5; do
 		[ "$(grep -caE "name: the guest is ['\"]m['\"], the target waits for ['\"]n['\"]" "$TMP/$log.log")" -eq 1 ] || { sed "s/^/# $log: /" "$TMP/$log.log"; r=1; }
